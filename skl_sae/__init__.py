@@ -1,0 +1,15 @@
+"""Sparse autoencoders and multilayer perceptrons trained by L-BFGS, for scikit-learn."""
+
+from .base import check_gradient
+from .mlp_backprop import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor
+from .sparse_autoencoder import SparseAutoencoder
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "MLPBackprop",
+    "MLPBackpropClassifier",
+    "MLPBackpropRegressor",
+    "SparseAutoencoder",
+    "check_gradient",
+]

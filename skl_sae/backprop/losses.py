@@ -1,0 +1,89 @@
+r"""Losses of a row, written on the raw output Z.
+
+Each is a function ``loss(Z, Y, scratch) -> per_row`` that works in place: it returns the
+loss L of every row and turns ``Z`` into ``delta`` = dL/dZ, the error that
+backpropagation starts from. ``scratch`` is an array like ``Z`` whose content is lost.
+
+The table `LOSSES` is keyed by (loss, output activation), because delta belongs to the
+pair: a pair without an entry is not supported.
+"""
+
+import numpy as np
+
+from .activations import logistic, logistic_pair, tanh
+
+
+def squared_error_identity(Z, Y, scratch):
+    """L = 1/2 ||z - y||^2; delta = z - y."""
+    Z -= Y
+    return 0.5 * np.einsum("ij,ij->i", Z, Z)
+
+
+def _squared_error(activation):
+    def squared_error(Z, Y, scratch):
+        activation(Z, scratch)
+        per_row = squared_error_identity(Z, Y, None)
+        Z *= scratch
+        return per_row
+
+    squared_error.__doc__ = "L = 1/2 ||a - y||^2 with a = f(z); delta = (a - y) f'(z)."
+    return squared_error
+
+
+def log_loss_logistic(Z, Y, scratch):
+    """L = -sum_k [y log a + (1 - y) log(1 - a)], a = logistic(z); delta = a - y.
+
+    Written max(z, 0) - z y + log(1 + exp(-|z|)), which never overflows and is exact at
+    saturation. Targets are probabilities: outside [0, 1] the nearer end is meant.
+    """
+    Y = np.clip(Y, 0, 1)
+    np.abs(Z, out=scratch)
+    np.negative(scratch, out=scratch)
+    np.exp(scratch, out=scratch)
+    np.log1p(scratch, out=scratch)
+    per_row = scratch.sum(axis=1) - np.einsum("ij,ij->i", Z, Y)
+    np.maximum(Z, 0, out=scratch)
+    per_row += scratch.sum(axis=1)
+    logistic_pair(Z, 1, on=Z, off=scratch)
+    Z -= Y
+    return per_row
+
+
+def log_loss_softmax(Z, Y, scratch):
+    """L = -sum_k y_k log a_k, a = softmax(z), sum_k y_k = 1; delta = a - y.
+
+    Written log(sum exp z) - sum_k y_k z_k with the largest z set to zero (the tutorial's
+    "preventing overflows"); its own term of the sum is the 1 of log1p.
+    """
+    Z -= Z.max(axis=1, keepdims=True)
+    per_row = -np.einsum("ij,ij->i", Z, Y)
+    top = np.expand_dims(Z.argmax(axis=1), 1)
+    np.exp(Z, out=Z)
+    np.put_along_axis(Z, top, 0, axis=1)
+    others = Z.sum(axis=1)
+    per_row += np.log1p(others)
+    np.put_along_axis(Z, top, 1, axis=1)
+    Z /= (1 + others)[:, np.newaxis]
+    Z -= Y
+    return per_row
+
+
+LOSSES = {
+    ("squared_error", "logistic"): _squared_error(logistic),
+    ("squared_error", "tanh"): _squared_error(tanh),
+    ("squared_error", "identity"): squared_error_identity,
+    ("log_loss", "logistic"): log_loss_logistic,
+    ("log_loss", "softmax"): log_loss_softmax,
+}
+
+
+def get_loss(loss, output_activation):
+    """Look the pair up, or say in one sentence which pairs exist."""
+    try:
+        return LOSSES[loss, output_activation]
+    except KeyError:
+        pairs = ", ".join(f"loss={a!r} with output_activation={b!r}" for a, b in LOSSES)
+        raise ValueError(
+            f"loss={loss!r} does not go with output_activation={output_activation!r}; "
+            f"choose one of: {pairs}."
+        ) from None

@@ -1,0 +1,204 @@
+"""A fully connected network: parameter layout, initialisation, forward, backward.
+
+Layer ``l`` maps its input ``A[l]`` to the raw output ``Z = A[l] @ W[l] + b[l]``; the next
+layer sees ``A[l + 1] = f(Z)``. The last raw output is left to the loss.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .activations import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class Network:
+    """The shape of a network, and how its parameters lie in one flat vector.
+
+    The vector ``theta`` holds all weights, layer by layer, then all biases. With
+    ``tied=True`` (one hidden layer) the decoder's weights are the encoder's, transposed,
+    and are left out of ``theta``.
+    """
+
+    sizes: tuple
+    activation: str = "logistic"
+    tied: bool = False
+
+    @property
+    def shapes(self):
+        """Shapes of the weights of each layer, ``(n_in, n_out)``."""
+        return list(zip(self.sizes[:-1], self.sizes[1:]))
+
+    @property
+    def n_params(self):
+        """Length of ``theta``."""
+        return sum(self._lengths(self.tied))
+
+    def _lengths(self, tied):
+        weights = [n_in * n_out for n_in, n_out in self.shapes]
+        return (weights[:1] if tied else weights) + list(self.sizes[1:])
+
+    def unpack(self, theta):
+        """Views of ``theta`` as ``(coefs, intercepts)``, one pair for each layer."""
+        coefs, intercepts = self._split(theta, self.tied)
+        if self.tied:
+            coefs.append(coefs[0].T)
+        return coefs, intercepts
+
+    def _split(self, flat, tied):
+        parts = np.split(flat, np.cumsum(self._lengths(tied))[:-1])
+        n_coefs = len(parts) - len(self.shapes)
+        coefs = [part.reshape(s) for part, s in zip(parts[:n_coefs], self.shapes)]
+        return coefs, parts[n_coefs:]
+
+    def pack(self, coefs, intercepts):
+        """The vector ``theta`` that `unpack` turns into these arrays (float64)."""
+        coefs = coefs[:1] if self.tied else coefs
+        return np.concatenate([np.ravel(p) for p in [*coefs, *intercepts]], dtype=float)
+
+    def gradient_buffer(self):
+        """A zero gradient of every weight and bias, as ``(flat, coefs, intercepts)``."""
+        flat = np.zeros(sum(self._lengths(tied=False)))
+        return flat, *self._split(flat, tied=False)
+
+    def fold(self, flat):
+        """The gradient for ``theta``: a tied weight collects both of its uses."""
+        if not self.tied:
+            return flat
+        coefs, intercepts = self._split(flat, tied=False)
+        return self.pack([coefs[0] + coefs[1].T], intercepts)
+
+    def initialise(self, rng):
+        """Random weights as in UFLDL: U(-r, r), r = sqrt(6 / (n_in + n_out + 1)), b = 0."""
+        coefs = []
+        for n_in, n_out in self.shapes:
+            r = np.sqrt(6 / (n_in + n_out + 1))
+            coefs.append(rng.uniform(-r, r, size=(n_in, n_out)))
+        return self.pack(coefs, [np.zeros(n) for n in self.sizes[1:]])
+
+    def name_of(self, k):
+        """The name of ``theta[k]``, such as ``coefs_[0][3, 4]`` or ``intercepts_[1][2]``."""
+        n_coefs = 1 if self.tied else len(self.shapes)
+        for part, length in enumerate(self._lengths(self.tied)):
+            if k < length:
+                break
+            k -= length
+        if part < n_coefs:
+            i, j = divmod(k, self.shapes[part][1])
+            return f"coefs_[{part}][{i}, {j}]"
+        return f"intercepts_[{part - n_coefs}][{k}]"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Buffers for one block, allocated once and used for every block.
+
+    Attributes
+    ----------
+    outputs, slopes : list of ndarray of shape (n_rows, n_units)
+        For each layer its raw output, turned into its activation, and its f'.
+    deltas : list of ndarray of shape (n_rows, n_units)
+        For each hidden layer dJ/dZ.
+    products : list of ndarray of shape (n_in, n_out)
+        For each layer the block's part of dJ/dW.
+    """
+
+    outputs: list
+    slopes: list
+    deltas: list
+    products: list
+
+    @classmethod
+    def allocate(cls, network, n_rows, dtype):
+        """Buffers for blocks of up to ``n_rows`` rows."""
+        units = network.sizes[1:]
+        return cls(
+            outputs=[np.empty((n_rows, n), dtype) for n in units],
+            slopes=[np.empty((n_rows, n), dtype) for n in units],
+            deltas=[np.empty((n_rows, n), dtype) for n in units[:-1]],
+            products=[np.empty(shape, dtype) for shape in network.shapes],
+        )
+
+    def cut(self, n_rows):
+        """The same buffers for a block of ``n_rows``."""
+        rows = slice(n_rows)
+        return Workspace(
+            outputs=[a[rows] for a in self.outputs],
+            slopes=[a[rows] for a in self.slopes],
+            deltas=[a[rows] for a in self.deltas],
+            products=self.products,
+        )
+
+
+def affine(A, W, b, out):
+    """The raw output Z = A W + b."""
+    np.matmul(A, W, out=out)
+    out += b
+    return out
+
+
+def forward(X, coefs, intercepts, activation, work):
+    """Forward pass of one block.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        The block.
+    coefs, intercepts : list of ndarray
+        Parameters of each layer.
+    activation : str
+        The hidden activation f.
+    work : Workspace
+        Buffers for this many rows.
+
+    Returns
+    -------
+    A : list of ndarray of shape (n_rows, n_units)
+        ``A[0]`` is ``X``, ``A[l]`` the activation of hidden layer ``l``; the last one is
+        the raw output. ``work.slopes[l]`` holds f' of hidden layer ``l``.
+    """
+    f = ACTIVATIONS[activation]
+    A = [X]
+    for W, b, Z, slope in zip(coefs, intercepts, work.outputs, work.slopes):
+        A.append(affine(A[-1], W, b, out=Z))
+        if len(A) <= len(coefs):
+            f(Z, slope)
+    return A
+
+
+def backward(A, delta, coefs, slopes, code_gradients, gradient, work):
+    """Backpropagation of one block: add dJ/dW and dJ/db of each layer to ``gradient``.
+
+    The four equations, from the last layer to the first (f' is in ``slopes``)::
+
+        delta of the output  = dL/dZ                                (from the loss)
+        dJ/dW[l]             = A[l].T @ delta
+        dJ/db[l]             = sum of delta over the rows
+        delta of the layer before = (delta @ W[l].T + beta KL') * f'
+
+    Parameters
+    ----------
+    A : list of ndarray of shape (n_rows, n_units)
+        What `forward` returned.
+    delta : ndarray of shape (n_rows, n_outputs)
+        dL/dZ of the raw output, each row times its weight.
+    coefs : list of ndarray of shape (n_in, n_out)
+        The weights.
+    slopes : list of ndarray of shape (n_rows, n_units)
+        f' of each hidden layer.
+    code_gradients : list of ndarray or None
+        For each hidden layer dJ/da of the sparsity penalty, (n_rows or 1, n_units).
+    gradient : tuple of (list of ndarray, list of ndarray)
+        The sums for coefs and intercepts, added to in place.
+    work : Workspace
+        Buffers for this many rows.
+    """
+    for layer in reversed(range(len(coefs))):
+        np.matmul(A[layer].T, delta, out=work.products[layer])
+        gradient[0][layer] += work.products[layer]
+        gradient[1][layer] += delta.sum(axis=0)
+        if layer > 0:
+            delta = np.matmul(delta, coefs[layer].T, out=work.deltas[layer - 1])
+            if code_gradients is not None:
+                delta += code_gradients[layer - 1]
+            delta *= slopes[layer - 1]

@@ -1,0 +1,50 @@
+"""Penalties: functions of the weights, or of the mean code, as ``(value, gradient)``."""
+
+import numpy as np
+
+
+def weight_decay(coefs, lam):
+    """The value lam / 2 * sum_l ||W_l||_F^2 and its gradients lam W_l. Biases are free.
+
+    Parameters
+    ----------
+    coefs : list of ndarray of shape (n_in, n_out)
+        The weights of each layer.
+    lam : float
+        Weight decay, the tutorial's λ. It is not divided by the number of rows.
+
+    Returns
+    -------
+    value : float
+    gradient : list of ndarray of shape (n_in, n_out)
+    """
+    value = 0.5 * lam * sum(np.vdot(W, W) for W in coefs)
+    return value, [lam * W for W in coefs]
+
+
+def kl_sparsity(on, off, rho, floor=0.0):
+    """Kullback-Leibler divergence of each unit's mean code from the target rho.
+
+    KL(ρ ‖ ρ̂) = ρ log(ρ / ρ̂) + (1 - ρ) log((1 - ρ) / (1 - ρ̂)), summed over the units.
+
+    Parameters
+    ----------
+    on, off : ndarray of shape (n_units,)
+        The mean code ρ̂ and 1 - ρ̂, each summed on its own: near saturation the second
+        is lost in the rounding of the first.
+    rho : float
+        Target mean code, between 0 and 1.
+    floor : float
+        Below it ``on`` or ``off`` counts as ``floor``, and the gradient of that term is
+        zero: value and gradient are cut together.
+
+    Returns
+    -------
+    value : float
+    gradient : ndarray of shape (n_units,)
+        The derivative with respect to ρ̂: -ρ / ρ̂ + (1 - ρ) / (1 - ρ̂).
+    """
+    on_cut, off_cut = np.maximum(on, floor), np.maximum(off, floor)
+    value = np.sum(rho * np.log(rho / on_cut) + (1 - rho) * np.log((1 - rho) / off_cut))
+    gradient = -rho / on_cut * (on > floor) + (1 - rho) / off_cut * (off > floor)
+    return value, gradient

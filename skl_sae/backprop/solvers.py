@@ -1,0 +1,195 @@
+"""Solvers: minimise any callable ``theta -> (value, gradient)``.
+
+Nothing here knows what is minimised. `minimise` is the way in.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+
+
+class Result(NamedTuple):
+    """How a run of a solver ended.
+
+    Attributes
+    ----------
+    theta : ndarray of shape (n_params,)
+        The last point.
+    value : float
+        The objective there.
+    loss_curve : list of float
+        The objective after each iteration (for mini-batches: its mean over the epoch).
+    n_evaluations : int
+        Calls of the objective.
+    status : {"converged", "max_iter", "stopped", "failed"}
+        "stopped" is the callback's doing; "failed" a line search that found no descent.
+    message : str
+        The solver's own words.
+    """
+
+    theta: np.ndarray
+    value: float
+    loss_curve: list
+    n_evaluations: int
+    status: str
+    message: str
+
+
+def never(n_iter, theta, value):
+    """A callback that never stops the solver."""
+    return False
+
+
+def minimise(objective, theta0, *, solver="lbfgs", callback=never, **options):
+    """Minimise ``objective`` from ``theta0``.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(theta) -> (value, gradient)``.
+    theta0 : ndarray of shape (n_params,)
+        Start; it is not changed.
+    solver : {"lbfgs", "cg", "sgd"}
+        A key of `SOLVERS`.
+    callback : callable
+        ``callback(n_iter, theta, value) -> bool`` after every iteration; True stops.
+        ``theta`` is valid during the call only.
+    **options
+        Passed to the solver: see `lbfgs`, `cg`, `sgd`.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    FloatingPointError
+        The objective is not finite at the start, or at the end.
+    """
+    theta0 = np.array(theta0, dtype=float)
+    result = SOLVERS[solver](objective, theta0, callback=callback, **options)
+    if not (np.isfinite(result.value) and np.isfinite(result.theta).all()):
+        raise FloatingPointError(f"the objective is {result.value} after {solver}")
+    return result
+
+
+def lbfgs(objective, theta0, *, max_iter, tol, callback=never, history_size=10, eps=2e-16):
+    """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
+
+    It has converged when the largest entry of the gradient is at most ``tol``, or when
+    one iteration lowers the objective by less than ``tol**2`` of its size: near a
+    minimum the objective is flat to second order. ``history_size`` is the number of past
+    steps that approximate the Hessian; ``eps`` the relative rounding error of a value.
+    """
+    options = {
+        "maxcor": history_size,
+        "gtol": tol,
+        "ftol": max(tol**2, 4 * eps),
+        "maxiter": max_iter,
+        "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
+        "maxls": 50,
+    }
+    return _scipy_minimise(objective, theta0, "L-BFGS-B", options, callback)
+
+
+def cg(objective, theta0, *, max_iter, tol, callback=never):
+    """SciPy's nonlinear conjugate gradients (Polak and Ribière).
+
+    It has converged when the largest entry of the gradient is at most ``tol``.
+    """
+    options = {"gtol": tol, "norm": np.inf, "maxiter": max_iter}
+    return _scipy_minimise(objective, theta0, "CG", options, callback)
+
+
+def _scipy_minimise(objective, theta0, method, options, callback):
+    curve = []
+
+    def after_iteration(intermediate_result):
+        curve.append(float(intermediate_result.fun))
+        if callback(len(curve), intermediate_result.x, curve[-1]):
+            raise StopIteration
+
+    found = scipy.optimize.minimize(
+        objective,
+        theta0,
+        jac=True,
+        method=method,
+        options=options,
+        callback=after_iteration,
+    )
+    # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes.
+    if found.status == 99:
+        status = "stopped"
+    elif found.success:
+        status = "converged"
+    else:
+        status = "max_iter" if found.nit >= options["maxiter"] else "failed"
+    theta, value = np.array(found.x), float(found.fun)
+    return Result(theta, value, curve, found.nfev, status, str(found.message))
+
+
+def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batches=None):
+    """Gradient descent: theta <- theta - learning_rate * gradient.
+
+    Parameters
+    ----------
+    objective, theta0, callback
+        As in `minimise`.
+    max_iter : int
+        Number of steps or, with ``batches``, of epochs.
+    tol : float
+        It has converged when ten iterations in a row have not lowered the best value of
+        the objective so far by ``tol`` of its size.
+    learning_rate : float
+        Length of a step as a multiple of the gradient.
+    batches : callable, default=None
+        ``batches()`` yields the objectives of one epoch of mini-batches. None takes
+        ``objective`` itself: the tutorial's batch gradient descent.
+
+    Returns
+    -------
+    Result
+    """
+    theta, curve, n_evaluations, status = theta0.copy(), [], 0, "max_iter"
+    value, gradient = objective(theta)
+    while len(curve) < max_iter and np.isfinite(value):
+        if batches is None:
+            theta -= learning_rate * gradient
+            value, gradient = objective(theta)
+            n_evaluations += 1
+        else:
+            value, n_batches = _epoch(theta, batches(), learning_rate)
+            n_evaluations += n_batches
+        curve.append(value)
+        if callback(len(curve), theta, value):
+            status = "stopped"
+            break
+        if _stalled(curve, tol):
+            status = "converged"
+            break
+    if batches is not None:
+        value, _ = objective(theta)
+        n_evaluations += 1
+    return Result(theta, value, curve, n_evaluations + 1, status, f"sgd: {status}")
+
+
+def _epoch(theta, batches, learning_rate):
+    """One step for each mini-batch, in place; the mean of the values on the way."""
+    values = []
+    for batch in batches:
+        value, gradient = batch(theta)
+        theta -= learning_rate * gradient
+        values.append(value)
+    return float(np.mean(values)), len(values)
+
+
+def _stalled(curve, tol, patience=10):
+    """Whether the last ``patience`` values are no better than the best before them."""
+    if len(curve) <= patience:
+        return False
+    best = min(curve[:-patience])
+    return min(curve[-patience:]) > best - tol * abs(best)
+
+
+SOLVERS = {"lbfgs": lbfgs, "cg": cg, "sgd": sgd}

@@ -1,0 +1,338 @@
+"""The fit that all estimators share: validate, initialise, minimise, warn, store."""
+
+import warnings
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._compat import Interval, StrOptions, check_sample_weight
+from .backprop.activations import ACTIVATIONS, STEEPNESS
+from .backprop.blocks import outputs, propagate
+from .backprop.gradient_check import compare_gradient
+from .backprop.losses import get_loss
+from .backprop.network import Network
+from .backprop.objective import Objective
+from .backprop.solvers import SOLVERS, minimise, never
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Give the estimator its attributes back if the block raises, whatever the reason."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+class BackpropEstimator(BaseEstimator):
+    """What `SparseAutoencoder` and `MLPBackprop` have in common.
+
+    A subclass provides ``_prepare(X, y, sample_weight, reset)``, which validates the
+    data and returns the `Objective`, and calls `_fit` or `_partial_fit`.
+    """
+
+    _parameter_constraints = {
+        "lam": [Interval(Real, 0, None, closed="left")],
+        "beta": [Interval(Real, 0, None, closed="left")],
+        "rho": [Interval(Real, 0, 1, closed="neither")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "solver": [StrOptions(set(SOLVERS))],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "history_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "coefs_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _uses_sgd(self):
+        if self.solver != "sgd":
+            raise AttributeError(
+                f"partial_fit needs solver='sgd'; with solver={self.solver!r} use "
+                "fit, or warm_start=True and fit again."
+            )
+        return True
+
+    # -- validate -----------------------------------------------------------------------
+
+    def _validate_input(self, X, **options):
+        """X, or X and y, as float64 or float32, dense or CSR."""
+        return validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], **options
+        )
+
+    def _make_objective(self, network, X, Y, sample_weight, loss, output_activation):
+        if self.beta > 0 and self.activation not in STEEPNESS:
+            raise ValueError(
+                f"beta={self.beta} asks for a sparse code, which needs "
+                f"activation='logistic' or 'tanh', not {self.activation!r}; set beta=0 "
+                "or change the activation."
+            )
+        get_loss(loss, output_activation)
+        return Objective(
+            network=network,
+            X=X,
+            Y=Y,
+            sample_weight=sample_weight,
+            loss=loss,
+            output_activation=output_activation,
+            lam=self.lam,
+            beta=self.beta,
+            rho=self.rho,
+        )
+
+    # -- initialise and minimise --------------------------------------------------------
+
+    def _fit(self, objective, make_monitor=None):
+        """Minimise from every start and store the best run."""
+        rng = check_random_state(self.random_state)
+        runs = []
+        for theta0 in self._starts(objective, rng):
+            monitor = make_monitor() if make_monitor else None
+            result = self._minimise(objective, theta0, rng, self.max_iter, monitor)
+            runs.append((result if monitor is None else monitor.keep_best(result), monitor))
+        result, monitor = min(runs, key=lambda run: _badness(*run))
+        _warn_unless_converged(self, result)
+        self._store(objective, result)
+        if monitor is not None:
+            monitor.store(self)
+
+    def _partial_fit(self, objective):
+        """One step, or one epoch of mini-batches, from the present weights."""
+        rng = check_random_state(self.random_state)
+        fitted = self.__sklearn_is_fitted__()
+        theta = self._theta(objective) if fitted else objective.network.initialise(rng)
+        curve = list(self.loss_curve_) if fitted else []
+        evaluations = self.n_evaluations_ if fitted else 0
+        result = self._minimise(objective, theta, rng, max_iter=1)
+        result = result._replace(
+            loss_curve=curve + result.loss_curve,
+            n_evaluations=evaluations + result.n_evaluations,
+        )
+        self._store(objective, result)
+
+    def _starts(self, objective, rng):
+        """The ``n_init`` starts; with ``warm_start`` the first is the present fit."""
+        n_random = self.n_init
+        if self.warm_start and self.__sklearn_is_fitted__():
+            yield self._theta(objective)
+            n_random -= 1
+        for _ in range(n_random):
+            yield objective.network.initialise(rng)
+
+    def _theta(self, objective):
+        """The fitted weights as a start for this objective."""
+        fitted = [W.shape for W in self.coefs_]
+        if fitted != objective.network.shapes:
+            raise ValueError(
+                f"The fitted weights have shapes {fitted}, but the parameters and data "
+                f"ask for {objective.network.shapes}; to go on from the fitted weights "
+                "keep the layer sizes, or fit anew with warm_start=False."
+            )
+        return objective.network.pack(self.coefs_, self.intercepts_)
+
+    def _minimise(self, objective, theta0, rng, max_iter, monitor=None):
+        options = {"max_iter": max_iter, "tol": self.tol}
+        if self.solver == "lbfgs":
+            options["history_size"] = self.history_size
+            options["eps"] = np.finfo(objective.X.dtype).eps
+        elif self.solver == "sgd":
+            options["learning_rate"] = self.learning_rate
+            if self.batch_size is not None:
+                options["batches"] = lambda: _batches(objective, self.batch_size, rng)
+        try:
+            return minimise(
+                objective,
+                theta0,
+                solver=self.solver,
+                callback=self._callback(monitor),
+                **options,
+            )
+        except FloatingPointError as error:
+            raise ValueError(
+                f"{type(self).__name__} can't be fitted: {error}. Scale the data, for "
+                "example with StandardScaler or MinMaxScaler; with solver='sgd' a "
+                "smaller learning_rate can help too."
+            ) from None
+
+    def _callback(self, monitor):
+        monitor = monitor or never
+        if not self.verbose:
+            return monitor
+
+        def report(n_iter, theta, value):
+            print(f"[{type(self).__name__}] iteration {n_iter:4d}  objective {value:.8g}")
+            return monitor(n_iter, theta, value)
+
+        return report
+
+    # -- store --------------------------------------------------------------------------
+
+    def _store(self, objective, result):
+        dtype = objective.X.dtype
+        coefs, intercepts = objective.network.unpack(result.theta)
+        self.coefs_ = [W.astype(dtype) for W in coefs]
+        self.intercepts_ = [b.astype(dtype) for b in intercepts]
+        self.loss_ = result.value
+        self.loss_curve_ = np.array(result.loss_curve)
+        self.n_iter_ = len(result.loss_curve)
+        self.n_evaluations_ = int(result.n_evaluations)
+        self.converged_ = result.status == "converged"
+
+    # -- apply --------------------------------------------------------------------------
+
+    def _check_input(self, X):
+        check_is_fitted(self)
+        return self._validate_input(X, reset=False)
+
+    def _propagate(self, X, layers, output_activation):
+        """The output of some consecutive layers for every row of X."""
+        return propagate(X, *self._layers(X.dtype, layers), output_activation)
+
+    def _outputs(self, X, layers, output_activation):
+        """The same, block by block: see `blocks.outputs`."""
+        return outputs(X, *self._layers(X.dtype, layers), output_activation)
+
+    def _layers(self, dtype, layers):
+        coefs = [W.astype(dtype, copy=False) for W in self.coefs_[layers]]
+        intercepts = [b.astype(dtype, copy=False) for b in self.intercepts_[layers]]
+        sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
+        return Network(sizes, self.activation), coefs, intercepts
+
+
+def _badness(result, monitor):
+    """What the best of several runs has least of."""
+    return result.value if monitor is None else -monitor.best_score
+
+
+def _batches(objective, batch_size, rng):
+    """The objectives of one epoch: mini-batches of the rows in random order."""
+    s = objective.sample_weight
+    rows = np.arange(objective.X.shape[0]) if s is None else np.flatnonzero(s)
+    order = rng.permutation(rows)
+    for start in range(0, len(order), batch_size):
+        yield objective.rows(order[start : start + batch_size])
+
+
+def _warn_unless_converged(estimator, result):
+    if result.status not in ("max_iter", "failed"):
+        return
+    name, solver = type(estimator).__name__, estimator.solver
+    if result.status == "max_iter":
+        text = (
+            f"{name}: {solver} stopped at max_iter={estimator.max_iter} before it reached "
+            f"tol={estimator.tol}. Increase max_iter, or scale the data; if the result is "
+            "good enough for you, increase tol."
+        )
+    else:
+        text = (
+            f"{name}: {solver} stopped after {len(result.loss_curve)} iterations because "
+            f"its line search found no lower value ({result.message}). Scale the data, or "
+            "increase tol if the result is good enough for you."
+        )
+    warnings.warn(text, ConvergenceWarning, stacklevel=5)
+
+
+def check_weights(sample_weight, X):
+    """Weights of the rows with largest weight one, in the dtype of X; None stays None.
+
+    Raises
+    ------
+    ValueError
+        A weight is negative or not finite, all are zero, or their number is wrong.
+    """
+    if sample_weight is None:
+        return None
+    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weights < 0).any():
+        raise ValueError("Negative values in data passed to `sample_weight`: weights count rows.")
+    largest = weights.max()
+    if largest == 0:
+        raise ValueError("All sample weights are zero: give at least one row a weight.")
+    return (weights / largest).astype(X.dtype)
+
+
+def check_gradient(
+    estimator,
+    X,
+    y=None,
+    *,
+    sample_weight=None,
+    epsilon=1e-4,
+    max_params=1000,
+    n_directions=10,
+    random_state=0,
+):
+    """Compare the gradient that an estimator minimises with, with central differences.
+
+    This is the tutorial's gradient checking (UFLDL, "Gradient checking and advanced
+    optimization"), for the objective that ``estimator.fit(X, y)`` would minimise, in
+    float64, at a random start. A correct gradient has relative errors around 1e-9; with
+    relu, whose derivative jumps, single parameters can be off.
+
+    Parameters
+    ----------
+    estimator : SparseAutoencoder or MLPBackprop
+        Its parameters define the objective. It is neither fitted nor changed.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        A few rows are enough.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Targets, for `MLPBackprop`.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows.
+    epsilon : float, default=1e-4
+        Half the distance of the two points of a central difference.
+    max_params : int, default=1000
+        Larger networks have so many parameters tried one by one, drawn at random.
+    n_directions : int, default=10
+        Random directions tried besides; each one covers all parameters.
+    random_state : int, RandomState instance or None, default=0
+        For the start, the drawn parameters and the directions.
+
+    Returns
+    -------
+    GradientCheck
+        With ``max_relative_error``, ``where`` and more; printing it shows them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skl_sae import SparseAutoencoder, check_gradient
+    >>> X = np.random.default_rng(0).uniform(size=(20, 5))
+    >>> check = check_gradient(SparseAutoencoder(n_components=3), X)
+    >>> check.max_relative_error < 1e-7
+    True
+    """
+    rng = check_random_state(random_state)
+    X = X.astype(np.float64) if hasattr(X, "astype") else np.asarray(X, dtype=np.float64)
+    objective = clone(estimator)._prepare(X, y, sample_weight)
+    network = objective.network
+    n_params = network.n_params
+    n_tried = min(max_params, n_params)
+    return compare_gradient(
+        objective,
+        network.initialise(rng),
+        entries=np.sort(rng.choice(n_params, n_tried, replace=False)),
+        directions=rng.normal(size=(n_directions, n_params)),
+        name_of=network.name_of,
+        epsilon=epsilon,
+    )

@@ -1,0 +1,785 @@
+"""Multilayer perceptrons for classification and regression as scikit-learn estimators."""
+
+import re
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import (
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    RegressorMixin,
+    TransformerMixin,
+)
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import label_binarize
+from sklearn.utils import ClassifierTags, RegressorTags, compute_class_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import column_or_1d
+
+from ._compat import Interval, StrOptions, fit_context
+from .backprop.blocks import propagate
+from .backprop.network import Network
+from .base import BackpropEstimator, all_or_nothing, check_weights
+
+
+def _is_classification(estimator):
+    task = getattr(estimator, "task_", estimator.task)
+    if task != "classification":
+        raise AttributeError("Probabilities exist only with task='classification'.")
+    return True
+
+
+class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEstimator):
+    r"""Multilayer perceptron for the task that is asked for.
+
+    Layer l computes :math:`a^{(l+1)} = f(a^{(l)} W_l + b_l)`. `fit` minimises
+
+    .. math::
+
+        J = \frac{\sum_i s_i\, L(y_i, z_i)}{\sum_i s_i}
+            + \frac{\lambda}{2} \sum_l \|W_l\|_F^2
+            + \beta \sum_j \mathrm{KL}(\rho \,\|\, \hat\rho_j)
+
+    where z is the raw output and the last sum runs over all hidden units.
+    `MLPBackpropClassifier` and `MLPBackpropRegressor` are the same with ``task`` fixed.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Number of units of each hidden layer; ``()`` is softmax, logistic or linear
+        regression.
+    task : {"classification", "regression"}, default="classification"
+        What y means: labels (of two or more classes, or a 0/1 matrix with a column for
+        each label), or real numbers (one or more columns).
+    loss : {"auto", "log_loss", "squared_error"}, default="auto"
+        "auto" is "log_loss" for classification and "squared_error" for regression.
+        Classification with "squared_error" fits logistic outputs to 0/1 targets, as the
+        tutorial does.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, times the sample weights: {class: weight}, or "balanced"
+        to give all classes the same total weight. Not for regression, several labels or
+        `partial_fit`.
+    activation : {"logistic", "tanh", "relu", "identity"}, default="tanh"
+        Activation f of the hidden layers.
+    lam : float, default=1e-4
+        Weight decay λ ≥ 0. Biases are not decayed. It is not divided by the number of
+        rows: `sklearn.neural_network.MLPClassifier` has ``alpha = n_samples * lam``.
+    beta : float, default=0.0
+        Weight β ≥ 0 of the sparsity penalty on every hidden layer. Above 0 it needs
+        ``activation`` "logistic" or "tanh".
+    rho : float, default=0.05
+        Sparsity target ρ in (0, 1).
+    transform_layer : int, default=-1
+        The hidden layer whose activations `transform` returns; -1 is the last one.
+    early_stopping : bool, default=False
+        Whether to hold out a part of the rows, stop when the score on it has not risen
+        by ``tol`` for ``n_iter_no_change`` iterations, and keep the weights that scored
+        best. It works with every solver.
+    validation_fraction : float, default=0.1
+        Share of the rows that ``early_stopping`` holds out (stratified by class).
+    n_iter_no_change : int, default=10
+        Patience of ``early_stopping``.
+    solver : {"lbfgs", "cg", "sgd"}, default="lbfgs"
+        L-BFGS or nonlinear conjugate gradients of SciPy, or gradient descent.
+    max_iter : int, default=400
+        Largest number of iterations (of epochs for "sgd" with ``batch_size``).
+    tol : float, default=1e-4
+        "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
+        ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
+        size; "sgd" when ten iterations have not lowered J by ``tol`` of its size.
+    history_size : int, default=10
+        Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
+        the weights.
+    learning_rate : float, default=0.1
+        Step length of "sgd"; the other solvers find theirs by line search.
+    batch_size : int, default=None
+        Rows of a mini-batch of "sgd"; None means all rows.
+    n_init : int, default=1
+        Number of random starts. The fit with the lowest J is kept; with
+        ``early_stopping`` the one with the best validation score.
+    warm_start : bool, default=False
+        Whether a further `fit` starts from the fitted weights (the other ``n_init - 1``
+        starts are random).
+    random_state : int, RandomState instance or None, default=None
+        For the initial weights, the rows held out and the order of mini-batches.
+    verbose : int, default=0
+        Whether to print J after each iteration.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (n_in, n_out)
+        The weights W of each layer.
+    intercepts_ : list of ndarray of shape (n_out,)
+        The biases b of each layer.
+    classes_ : ndarray of shape (n_classes,)
+        The labels (classification only).
+    n_outputs_ : int
+        Number of units of the last layer.
+    out_activation_ : {"softmax", "logistic", "identity"}
+        Activation of the last layer.
+    task_ : str
+        The task of the fit.
+    loss_ : float
+        The objective J at the end, penalties included.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        J after each iteration (with mini-batches its mean over the epoch).
+    validation_scores_ : ndarray of shape (n_iter_,)
+        Accuracy or R² on the held-out rows after each iteration (early stopping only).
+    best_validation_score_ : float
+        The largest of them: that of the weights kept (early stopping only).
+    n_iter_ : int
+        Number of iterations.
+    n_evaluations_ : int
+        Number of evaluations of J and its gradient in the run that was kept.
+    converged_ : bool
+        Whether the solver met ``tol``.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen in `fit`, if all are strings.
+
+    See Also
+    --------
+    SparseAutoencoder : Features without labels, on the same core.
+    sklearn.neural_network.MLPClassifier : scikit-learn's network.
+
+    References
+    ----------
+    .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skl_sae import MLPBackprop
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = MLPBackprop((5,), task="classification", lam=1e-3, random_state=0).fit(X, y)
+    >>> net.predict(X[:2])
+    array([0, 0])
+    >>> net.transform(X).shape
+    (150, 5)
+    """
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "task": [StrOptions({"classification", "regression"})],
+        "loss": [StrOptions({"auto", "log_loss", "squared_error"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        **BackpropEstimator._parameter_constraints,
+        "transform_layer": [Integral],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        task="classification",
+        loss="auto",
+        class_weight=None,
+        activation="tanh",
+        lam=1e-4,
+        beta=0.0,
+        rho=0.05,
+        transform_layer=-1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        solver="lbfgs",
+        max_iter=400,
+        tol=1e-4,
+        history_size=10,
+        learning_rate=0.1,
+        batch_size=None,
+        n_init=1,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.task = task
+        self.loss = loss
+        self.class_weight = class_weight
+        self.activation = activation
+        self.lam = lam
+        self.beta = beta
+        self.rho = rho
+        self.transform_layer = transform_layer
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.history_size = history_size
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_init = n_init
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- the public face ----------------------------------------------------------------
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Learn the weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. float32 stays float32; a sparse matrix is made dense a few
+            rows at a time.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, a 0/1 matrix of labels, or real targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative and not all zero.
+
+        Returns
+        -------
+        MLPBackprop
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            Bad data or parameters, or data so large that J overflows. The estimator is
+            then as it was before.
+        """
+        with all_or_nothing(self):
+            objective = self._prepare(X, y, sample_weight)
+            if self.early_stopping:
+                objective, held_out = self._hold_out(objective)
+                self._fit(objective, lambda: EarlyStopping(self, *held_out))
+            else:
+                _forget(self, "validation_scores_", "best_validation_score_")
+                self._fit(objective)
+        return self
+
+    @available_if(BackpropEstimator._uses_sgd)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A portion of the data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Its targets.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever occur; the first call needs them unless its y
+            holds them all. Classification only.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        MLPBackprop
+            The estimator.
+        """
+        self._validate_params()
+        if self.early_stopping:
+            raise ValueError("partial_fit can't stop early: set early_stopping=False.")
+        if self.class_weight is not None:
+            raise ValueError(
+                "partial_fit takes no class_weight, because it does not see all rows: "
+                "pass sample_weight."
+            )
+        with all_or_nothing(self):
+            first = not self.__sklearn_is_fitted__()
+            if classes is None and not first:
+                classes = getattr(self, "classes_", None)
+            self._partial_fit(self._prepare(X, y, sample_weight, first, classes))
+        return self
+
+    def predict(self, X):
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Labels, a 0/1 matrix of labels, or real numbers.
+        """
+        return self._decide(self._raw_output(X))
+
+    @available_if(_is_classification)
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        With ``loss="squared_error"`` and more than two classes the logistic outputs are
+        divided by their sum.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of ``classes_``. With several labels each column is the
+            probability of one label.
+        """
+        return self._probabilities(self._raw_output(X))[0]
+
+    @available_if(_is_classification)
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`, finite where a probability underflows to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Log-probabilities.
+        """
+        P, log_P = self._probabilities(self._raw_output(X))
+        return np.where(P > 0.5, np.log(np.maximum(P, 0.5)), log_P)
+
+    def transform(self, X):
+        """Activations of the hidden layer ``transform_layer``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_units)
+            The activations.
+        """
+        X = self._check_input(X)
+        return self._propagate(X, slice(self._transform_layer() + 1), self.activation)
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy for classification, R² for regression.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True targets. A label that was not seen in `fit` counts as an error.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            The score; higher is better.
+        """
+        metric = accuracy_score if self.task == "classification" else r2_score
+        return metric(y, self.predict(X), sample_weight=sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        if self.task == "classification":
+            tags.estimator_type = "classifier"
+            tags.classifier_tags = ClassifierTags(multi_label=True)
+        else:
+            tags.estimator_type = "regressor"
+            tags.regressor_tags = RegressorTags()
+            tags.target_tags.multi_output = True
+        return tags
+
+    # -- validate -----------------------------------------------------------------------
+
+    def _prepare(self, X, y, sample_weight=None, reset=True, classes=None):
+        if classes is not None and self.task == "regression":
+            raise ValueError("classes is for task='classification' only.")
+        loss = self.loss
+        if loss == "auto":
+            loss = "log_loss" if self.task == "classification" else "squared_error"
+        X, y = self._validate_input(
+            X, y=y, reset=reset, multi_output=True, y_numeric=self.task == "regression"
+        )
+        sample_weight = check_weights(sample_weight, X)
+        if self.task == "classification":
+            Y = self._encode_labels(y, classes, self.warm_start or not reset).astype(X.dtype)
+            sample_weight = self._weigh_classes(Y, sample_weight)
+        else:
+            Y = self._check_targets(y).astype(X.dtype)
+        out_activation = self._output_activation(loss)
+        sizes = (X.shape[1], *self._hidden_sizes(), Y.shape[1])
+        objective = self._make_objective(
+            Network(sizes, self.activation), X, Y, sample_weight, loss, out_activation
+        )
+        self.task_, self.out_activation_, self.n_outputs_ = self.task, out_activation, Y.shape[1]
+        return objective
+
+    def _hidden_sizes(self):
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
+        if any(not isinstance(n, Integral) or n < 1 for n in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must hold integers of at least 1, not "
+                f"{self.hidden_layer_sizes!r}."
+            )
+        return [int(n) for n in sizes]
+
+    def _output_activation(self, loss):
+        if self.task == "regression":
+            return "identity"
+        several = len(self.classes_) > 2 and not self._multilabel
+        return "softmax" if several and loss == "log_loss" else "logistic"
+
+    def _encode_labels(self, y, classes, goes_on):
+        """Set ``classes_`` and return the 0/1 targets, one column for two classes."""
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y")
+        if kind == "multiclass-multioutput":
+            raise ValueError(
+                "y has several columns with more than two classes: fit one network for "
+                "each column, for example with MultiOutputClassifier."
+            )
+        multilabel = kind == "multilabel-indicator"
+        if multilabel:
+            y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+            labels = np.arange(y.shape[1])
+        else:
+            y = column_or_1d(y, warn=True)
+            labels = np.unique(y)
+        new = np.unique(labels if classes is None else classes)
+        unknown = np.setdiff1d(labels, new)
+        if len(unknown):
+            raise ValueError(f"y has labels that are not in classes: {unknown.tolist()}.")
+        if len(new) < 2 and not multilabel:
+            raise ValueError(
+                f"Classification needs at least two classes, but y has one class: {new[0]!r}."
+            )
+        if goes_on and self.__sklearn_is_fitted__() and not np.array_equal(new, self.classes_):
+            raise ValueError(
+                f"The fit goes on with the classes {self.classes_.tolist()}, but here are "
+                f"{new.tolist()}: fit anew with warm_start=False."
+            )
+        self.classes_, self._multilabel = new, multilabel
+        return y if multilabel else label_binarize(y, classes=new)
+
+    def _weigh_classes(self, Y, sample_weight):
+        """The sample weights times the weight of each row's class."""
+        if self.class_weight is None:
+            return sample_weight
+        if self._multilabel:
+            raise ValueError("class_weight takes one label for each row: pass sample_weight.")
+        index = _label_index(Y)
+        weights = np.ones(len(Y)) if sample_weight is None else sample_weight
+        if self.class_weight == "balanced":
+            totals = np.bincount(index, weights=weights, minlength=len(self.classes_))
+            by_class = totals.sum() / len(totals) / np.where(totals > 0, totals, 1)
+        else:
+            by_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_[index]
+            )
+        return check_weights(weights * by_class[index], Y)
+
+    def _check_targets(self, y):
+        if self.class_weight is not None:
+            raise ValueError("class_weight is for task='classification': pass sample_weight.")
+        _forget(self, "classes_")
+        y = np.asarray(y)
+        return y[:, np.newaxis] if y.ndim == 1 else y
+
+    def _hold_out(self, objective):
+        """Split the rows into an objective to minimise and ``(X, Y, weights)`` to score."""
+        rows = np.arange(objective.X.shape[0])
+        one_label = self.task == "classification" and not self._multilabel
+        train, held_out = train_test_split(
+            rows,
+            test_size=self.validation_fraction,
+            random_state=self.random_state,
+            stratify=_label_index(objective.Y) if one_label else None,
+        )
+        parts = objective.rows(train), objective.rows(held_out)
+        if any(p.sample_weight is not None and not p.sample_weight.any() for p in parts):
+            raise ValueError(
+                "early_stopping splits the rows into two parts, and in one of them all "
+                "sample weights are zero: leave out the rows without weight."
+            )
+        return parts[0], (parts[1].X, parts[1].Y, parts[1].sample_weight)
+
+    # -- predict ------------------------------------------------------------------------
+
+    def _raw_output(self, X):
+        return self._propagate(self._check_input(X), slice(None), "identity")
+
+    def _decide(self, Z):
+        """Targets from the raw output."""
+        if self.task_ == "regression":
+            return Z.ravel() if Z.shape[1] == 1 else Z
+        if self._multilabel:
+            return (Z > 0).astype(int)
+        return self.classes_[_label_index(Z)]
+
+    def _probabilities(self, Z):
+        """Class probabilities and their logarithms from the raw output."""
+        if self._multilabel:
+            return expit(Z), log_expit(Z)
+        if Z.shape[1] == 1:
+            Z = np.hstack([-Z, Z])
+            return expit(Z), log_expit(Z)
+        scores = Z if self.out_activation_ == "softmax" else log_expit(Z)
+        return softmax(scores, axis=1), log_softmax(scores, axis=1)
+
+    def _transform_layer(self):
+        n_hidden = len(self.coefs_) - 1
+        if not -n_hidden <= self.transform_layer < n_hidden:
+            raise ValueError(
+                f"transform_layer={self.transform_layer} does not exist: the network has "
+                f"{n_hidden} hidden layers."
+            )
+        return self.transform_layer % n_hidden
+
+    @property
+    def _n_features_out(self):
+        return self.coefs_[self._transform_layer()].shape[1]
+
+
+class EarlyStopping:
+    """Callback that scores held-out rows and remembers the weights that scored best.
+
+    Parameters
+    ----------
+    estimator : MLPBackprop
+        Says how raw outputs become predictions, how long to wait, and ``tol``.
+    X, Y : ndarray
+        The held-out rows and their encoded targets.
+    sample_weight : ndarray of shape (n_held_out,) or None
+        Their weights.
+    """
+
+    def __init__(self, estimator, X, Y, sample_weight):
+        self.estimator, self.X, self.Y, self.sample_weight = estimator, X, Y, sample_weight
+        self.network = Network((X.shape[1], *estimator._hidden_sizes(), Y.shape[1]), estimator.activation)
+        self.scores, self.best_score, self.best_iter, self.best = [], -np.inf, 0, None
+        self.reference, self.reference_iter = -np.inf, 0
+
+    def __call__(self, n_iter, theta, value):
+        """Score ``theta``; True once the score has stopped rising."""
+        score = self.score(theta)
+        self.scores.append(score)
+        if score > self.best_score:
+            self.best_score, self.best = score, (theta.copy(), value)
+        if score > self.reference + self.estimator.tol:
+            self.reference, self.reference_iter = score, n_iter
+        return n_iter - self.reference_iter >= self.estimator.n_iter_no_change
+
+    def score(self, theta):
+        coefs, intercepts = self.network.unpack(theta.astype(self.X.dtype))
+        Z = propagate(self.X, self.network, coefs, intercepts, "identity")
+        if self.estimator.task == "regression":
+            return r2_score(self.Y, Z, sample_weight=self.sample_weight)
+        if self.estimator._multilabel:
+            hit = ((Z > 0) == (self.Y > 0)).all(axis=1)
+        else:
+            hit = _label_index(Z) == _label_index(self.Y)
+        return float(np.average(hit, weights=self.sample_weight))
+
+    def keep_best(self, result):
+        """The result with the weights that scored best in place of the last ones."""
+        if self.best is None:
+            return result
+        theta, value = self.best
+        return result._replace(theta=theta, value=value)
+
+    def store(self, estimator):
+        estimator.validation_scores_ = np.array(self.scores)
+        estimator.best_validation_score_ = float(self.best_score)
+
+
+def _label_index(Z):
+    """The class of each row: its largest column, or whether its only one is positive."""
+    return Z.argmax(axis=1) if Z.shape[1] > 1 else (Z[:, 0] > 0).astype(int)
+
+
+def _forget(estimator, *attributes):
+    """Remove what an earlier fit has left and this one does not set."""
+    for name in attributes:
+        vars(estimator).pop(name, None)
+
+
+def _doc_for(summary, without, example):
+    """The docstring of `MLPBackprop` for a subclass that lacks some of its entries."""
+    doc, _, _ = MLPBackprop.__doc__.partition("    Examples\n")
+    _, _, body = doc.partition("\n")
+    entries = re.split(r"\n(?=    \w+ : )", body)
+    kept = [entry for entry in entries if entry.split(" : ")[0].strip() not in without]
+    # An entry that ends a section carries the next section's heading with it.
+    lost = [entry for entry in entries if entry not in kept]
+    assert not any("\n\n" in entry for entry in lost), "a dropped entry ends a section"
+    return summary + "\n" + "\n".join(kept) + "    Examples\n    --------\n" + example
+
+
+class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
+    __doc__ = _doc_for(
+        "Multilayer perceptron classifier.",
+        without={"task"},
+        example="""\
+    >>> from sklearn.datasets import load_iris
+    >>> from skl_sae import MLPBackpropClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = MLPBackpropClassifier((5,), lam=1e-3, random_state=0).fit(X, y)
+    >>> net.predict(X[:2])
+    array([0, 0])
+    >>> net.predict_proba(X[:2]).shape
+    (2, 3)
+    """,
+    )
+
+    _parameter_constraints = {
+        name: constraint
+        for name, constraint in MLPBackprop._parameter_constraints.items()
+        if name != "task"
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        loss="auto",
+        class_weight=None,
+        activation="tanh",
+        lam=1e-4,
+        beta=0.0,
+        rho=0.05,
+        transform_layer=-1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        solver="lbfgs",
+        max_iter=400,
+        tol=1e-4,
+        history_size=10,
+        learning_rate=0.1,
+        batch_size=None,
+        n_init=1,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            task="classification",
+            loss=loss,
+            class_weight=class_weight,
+            activation=activation,
+            lam=lam,
+            beta=beta,
+            rho=rho,
+            transform_layer=transform_layer,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            solver=solver,
+            max_iter=max_iter,
+            tol=tol,
+            history_size=history_size,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            n_init=n_init,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+        )
+
+
+class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
+    __doc__ = _doc_for(
+        "Multilayer perceptron regressor.",
+        without={"task", "loss", "class_weight", "classes_"},
+        example="""\
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from skl_sae import MLPBackpropRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> net = MLPBackpropRegressor((5,), lam=0.1, random_state=0).fit(X, scale(y))
+    >>> net.predict(X).shape
+    (442,)
+    """,
+    )
+
+    _parameter_constraints = {
+        name: constraint
+        for name, constraint in MLPBackprop._parameter_constraints.items()
+        if name not in ("task", "loss", "class_weight")
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        activation="tanh",
+        lam=1e-4,
+        beta=0.0,
+        rho=0.05,
+        transform_layer=-1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        solver="lbfgs",
+        max_iter=400,
+        tol=1e-4,
+        history_size=10,
+        learning_rate=0.1,
+        batch_size=None,
+        n_init=1,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            task="regression",
+            activation=activation,
+            lam=lam,
+            beta=beta,
+            rho=rho,
+            transform_layer=transform_layer,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            solver=solver,
+            max_iter=max_iter,
+            tol=tol,
+            history_size=history_size,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            n_init=n_init,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+        )
+
+    @available_if(BackpropEstimator._uses_sgd)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A portion of the data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Its targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        MLPBackpropRegressor
+            The estimator.
+        """
+        return super().partial_fit(X, y, sample_weight=sample_weight)

@@ -1,0 +1,415 @@
+"""The sparse autoencoder of the UFLDL tutorial as a scikit-learn estimator."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from ._compat import Interval, StrOptions, fit_context
+from .backprop.blocks import dense, row_blocks
+from .backprop.network import Network
+from .base import BackpropEstimator, all_or_nothing, check_weights
+
+RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
+
+
+class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEstimator):
+    r"""Autoencoder with one hidden layer whose units are active rarely.
+
+    The network encodes a row x as the code a = f(x W₁ + b₁) and decodes it as
+    x̂ = g(a W₂ + b₂). `fit` minimises
+
+    .. math::
+
+        J = \frac{\sum_i s_i\, L(x_i, \hat x_i)}{\sum_i s_i}
+            + \frac{\lambda}{2} \left(\|W_1\|_F^2 + \|W_2\|_F^2\right)
+            + \beta \sum_j \mathrm{KL}(\rho \,\|\, \hat\rho_j),
+        \qquad
+        \hat\rho_j = \frac{\sum_i s_i\, a_j(x_i)}{\sum_i s_i}
+
+    with L the squared error :math:`\frac12\|\hat x - x\|^2` or the cross-entropy, and
+    KL(ρ ‖ ρ̂) = ρ log(ρ/ρ̂) + (1-ρ) log((1-ρ)/(1-ρ̂)). The loss is a mean over rows
+    and a sum over features; the penalties are not divided by the number of rows.
+
+    Parameters
+    ----------
+    n_components : int, default=25
+        Number of hidden units: the length of a code.
+    lam : float, default=1e-4
+        Weight decay λ ≥ 0. Biases are not decayed.
+    beta : float, default=3.0
+        Weight β ≥ 0 of the sparsity penalty.
+    rho : float, default=0.05
+        Sparsity target ρ in (0, 1): the mean activation that each hidden unit should
+        have; for tanh units the mean of (a + 1) / 2.
+    activation : {"logistic", "tanh", "relu", "identity"}, default="logistic"
+        Hidden activation f. "relu" and "identity" need ``beta=0``.
+    output_activation : {"logistic", "tanh", "identity"}, default="logistic"
+        Output activation g. "logistic" suits data in [0, 1], "tanh" data in [-1, 1],
+        "identity" (the linear decoder) any scaled data.
+    loss : {"squared_error", "log_loss"}, default="squared_error"
+        L. "log_loss" is the cross-entropy of each feature; it needs
+        ``output_activation="logistic"``, and features outside [0, 1] count as 0 or 1.
+    tied_weights : bool, default=False
+        Whether W₂ is W₁ transposed.
+    solver : {"lbfgs", "cg", "sgd"}, default="lbfgs"
+        L-BFGS or nonlinear conjugate gradients of SciPy, or gradient descent.
+    max_iter : int, default=400
+        Largest number of iterations (of epochs for "sgd" with ``batch_size``).
+    tol : float, default=1e-4
+        "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
+        ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
+        size; "sgd" when ten iterations have not lowered J by ``tol`` of its size.
+    history_size : int, default=10
+        Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
+        the weights.
+    learning_rate : float, default=0.1
+        Step length of "sgd"; the other solvers find theirs by line search.
+    batch_size : int, default=None
+        Rows of a mini-batch of "sgd"; None means all rows. The mean code ρ̂ is that of
+        the mini-batch.
+    n_init : int, default=1
+        Number of random starts; the fit with the lowest J is kept.
+    warm_start : bool, default=False
+        Whether a further `fit` starts from the fitted weights (the other ``n_init - 1``
+        starts are random).
+    random_state : int, RandomState instance or None, default=None
+        For the initial weights and the order of mini-batches. An int makes the fit
+        reproducible.
+    verbose : int, default=0
+        Whether to print J after each iteration.
+
+    Attributes
+    ----------
+    coefs_ : list of two ndarrays of shape (n_features, n_components) and \
+(n_components, n_features)
+        The weights W₁ and W₂.
+    intercepts_ : list of two ndarrays of shape (n_components,) and (n_features,)
+        The biases b₁ and b₂.
+    components_ : ndarray of shape (n_components, n_features)
+        The weights of each hidden unit, W₁ transposed.
+    mean_activation_ : ndarray of shape (n_components,)
+        Mean activation of each hidden unit on the training data.
+    loss_ : float
+        The objective J at the end, penalties included.
+    loss_curve_ : ndarray of shape (n_iter_,)
+        J after each iteration (with mini-batches its mean over the epoch).
+    n_iter_ : int
+        Number of iterations.
+    n_evaluations_ : int
+        Number of evaluations of J and its gradient in the run that was kept.
+    converged_ : bool
+        Whether the solver met ``tol``.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen in `fit`, if all are strings.
+
+    See Also
+    --------
+    MLPBackprop : Supervised networks on the same core.
+    check_gradient : Check the gradient of the objective on your data.
+
+    Notes
+    -----
+    Weights start as U(-r, r), r² = 6 / (n_features + n_components + 1), biases at 0, as
+    in [1]_. Integer sample weights are the same as repeated rows.
+
+    References
+    ----------
+    .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
+    .. [2] R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, "A limited memory algorithm for bound
+           constrained optimization", SIAM J. Sci. Comput. 16 (5), 1995.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.preprocessing import minmax_scale
+    >>> from skl_sae import SparseAutoencoder
+    >>> X = minmax_scale(load_digits().data)
+    >>> sae = SparseAutoencoder(n_components=16, rho=0.1, tol=1e-3, random_state=0).fit(X)
+    >>> sae.transform(X).shape
+    (1797, 16)
+    >>> sae.components_.shape
+    (16, 64)
+    """
+
+    _parameter_constraints = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        **BackpropEstimator._parameter_constraints,
+        "output_activation": [StrOptions({"logistic", "tanh", "identity"})],
+        "loss": [StrOptions({"squared_error", "log_loss"})],
+        "tied_weights": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        n_components=25,
+        *,
+        lam=1e-4,
+        beta=3.0,
+        rho=0.05,
+        activation="logistic",
+        output_activation="logistic",
+        loss="squared_error",
+        tied_weights=False,
+        solver="lbfgs",
+        max_iter=400,
+        tol=1e-4,
+        history_size=10,
+        learning_rate=0.1,
+        batch_size=None,
+        n_init=1,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.lam = lam
+        self.beta = beta
+        self.rho = rho
+        self.activation = activation
+        self.output_activation = output_activation
+        self.loss = loss
+        self.tied_weights = tied_weights
+        self.solver = solver
+        self.max_iter = max_iter
+        self.tol = tol
+        self.history_size = history_size
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_init = n_init
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data. float32 stays float32; a sparse matrix is made dense a few
+            rows at a time.
+        y : None
+            Ignored, present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative and not all zero.
+
+        Returns
+        -------
+        SparseAutoencoder
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            Bad data or parameters, or data so large that J overflows. The estimator is
+            then as it was before.
+        """
+        with all_or_nothing(self):
+            objective = self._prepare(X, y, sample_weight)
+            self._fit(objective)
+            self._store_mean_activation(objective)
+        return self
+
+    @available_if(BackpropEstimator._uses_sgd)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A portion of the data.
+        y : None
+            Ignored, present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        SparseAutoencoder
+            The estimator; ``mean_activation_`` is that on X.
+        """
+        self._validate_params()
+        with all_or_nothing(self):
+            reset = not self.__sklearn_is_fitted__()
+            objective = self._prepare(X, y, sample_weight, reset=reset)
+            self._partial_fit(objective)
+            self._store_mean_activation(objective)
+        return self
+
+    def transform(self, X):
+        """Encode X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            The code of each row.
+        """
+        return self._encode(self._check_input(X))
+
+    def inverse_transform(self, X):
+        """Decode codes. The result is a reconstruction, not an exact inverse.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Codes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The reconstructions.
+        """
+        check_is_fitted(self)
+        code = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if code.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"X has {code.shape[1]} columns, but codes of this {type(self).__name__} "
+                f"have {self._n_features_out}."
+            )
+        return self._propagate(code, slice(1, 2), self.output_activation)
+
+    def predict(self, X):
+        """Reconstruct X: encode and decode it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The reconstruction of each row.
+        """
+        return self._propagate(self._check_input(X), slice(2), self.output_activation)
+
+    def score_samples(self, X):
+        """Minus the squared error of each row's reconstruction, -‖x - x̂‖².
+
+        The lower, the less the row is like the training data: an anomaly score.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The scores, at most 0.
+        """
+        return -self._squared_errors(self._check_input(X))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Fraction of the variance of X that the reconstruction explains.
+
+        It is 1 - Σ‖x - x̂‖² / Σ‖x - x̄‖²: at most 1, higher is better, and free of the
+        penalties, so that it compares fits with different λ, β and ρ.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+        y : None
+            Ignored, present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+            The score. If X does not vary, 1 for a perfect reconstruction, else 0, as in
+            `sklearn.metrics.r2_score`.
+        """
+        X = self._check_input(X)
+        weights = check_weights(sample_weight, X)
+        weights = np.ones(X.shape[0]) if weights is None else weights.astype(float)
+        unexplained = float(weights @ self._squared_errors(X))
+        total = _total_variation(X, weights)
+        if total == 0:
+            return float(unexplained == 0)
+        return 1 - unexplained / total
+
+    @property
+    def components_(self):
+        return self.coefs_[0].T
+
+    @property
+    def _n_features_out(self):
+        return self.coefs_[0].shape[1]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _prepare(self, X, y=None, sample_weight=None, reset=True):
+        X = self._validate_input(X, reset=reset)
+        n_features = X.shape[1]
+        objective = self._make_objective(
+            Network((n_features, self.n_components, n_features), self.activation, self.tied_weights),
+            X,
+            None,
+            check_weights(sample_weight, X),
+            self.loss,
+            self.output_activation,
+        )
+        self._warn_out_of_range(X)
+        return objective
+
+    def _warn_out_of_range(self, X):
+        low, high = RANGES.get(self.output_activation, (-np.inf, np.inf))
+        values = X.data if issparse(X) else X
+        if values.size and (values.min() < low or values.max() > high):
+            warnings.warn(
+                f"X has values outside [{low}, {high}], which a decoder with "
+                f"output_activation={self.output_activation!r} can't reproduce: scale X, "
+                "for example with MinMaxScaler, or use output_activation='identity' with "
+                "loss='squared_error'.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def _store_mean_activation(self, objective):
+        X, s = objective.X, objective.sample_weight
+        total = np.zeros(self._n_features_out)
+        for rows, _, code in self._outputs(X, slice(1), self.activation):
+            total += code.sum(axis=0, dtype=float) if s is None else s[rows] @ code
+        n_rows = X.shape[0] if s is None else s.sum(dtype=float)
+        self.mean_activation_ = (total / n_rows).astype(X.dtype)
+
+    def _encode(self, X):
+        return self._propagate(X, slice(1), self.activation)
+
+    def _squared_errors(self, X):
+        errors = np.empty(X.shape[0], X.dtype)
+        for rows, block, output in self._outputs(X, slice(2), self.output_activation):
+            output -= block
+            errors[rows] = np.einsum("ij,ij->i", output, output)
+        return errors
+
+
+def _total_variation(X, weights):
+    """Σ s ‖x - x̄‖², x̄ the weighted mean; exactly zero where no column varies."""
+    origin = dense(X, slice(1)).astype(float)
+
+    def shifted():
+        for rows in row_blocks(X.shape[0], 1024):
+            yield weights[rows], dense(X, rows) - origin
+
+    mean = sum(s @ D for s, D in shifted()) / weights.sum()
+    return float(sum(s @ ((D - mean) ** 2).sum(axis=1) for s, D in shifted()))
