@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import Interval, StrOptions, check_sample_weight
+from ._threads import blas_on_one_thread
 from .backprop.activations import ACTIVATIONS, STEEPNESS
 from .backprop.blocks import outputs, propagate
 from .backprop.gradient_check import compare_gradient
@@ -104,17 +106,22 @@ class BackpropEstimator(BaseEstimator):
 
     def _fit(self, objective, make_monitor=None):
         """Minimise from every start and store the best run."""
+        with blas_on_one_thread() as n_threads:
+            objective = replace(objective, n_threads=n_threads)
+            result, monitor = self._best_run(objective, make_monitor)
+        _warn_unless_converged(self, result)
+        self._store(objective, result)
+        if monitor is not None:
+            monitor.store(self)
+
+    def _best_run(self, objective, make_monitor):
         rng = check_random_state(self.random_state)
         runs = []
         for theta0 in self._starts(objective, rng):
             monitor = make_monitor() if make_monitor else None
             result = self._minimise(objective, theta0, rng, self.max_iter, monitor)
             runs.append((result if monitor is None else monitor.keep_best(result), monitor))
-        result, monitor = min(runs, key=lambda run: _badness(*run))
-        _warn_unless_converged(self, result)
-        self._store(objective, result)
-        if monitor is not None:
-            monitor.store(self)
+        return min(runs, key=lambda run: _badness(*run))
 
     def _partial_fit(self, objective):
         """One step, or one epoch of mini-batches, from the present weights."""

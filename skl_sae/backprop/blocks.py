@@ -56,7 +56,7 @@ def outputs(X, network, coefs, intercepts, output_activation):
     for rows in row_blocks(n_rows, block_size):
         block = dense(X, rows)
         with np.errstate(all="ignore"):
-            A = forward(block, coefs, intercepts, network.activation, work.cut(len(block)))
+            A = forward(block, coefs, intercepts, network.activation, work.cut(rows))
             output = apply_output(A[-1], output_activation)
         yield rows, block, output
 

@@ -119,9 +119,9 @@ class Workspace:
             products=[np.empty(shape, dtype) for shape in network.shapes],
         )
 
-    def cut(self, n_rows):
-        """The same buffers for a block of ``n_rows``."""
-        rows = slice(n_rows)
+    def cut(self, rows):
+        """The same buffers for the block ``rows``."""
+        rows = slice(rows.stop - rows.start)
         return Workspace(
             outputs=[a[rows] for a in self.outputs],
             slopes=[a[rows] for a in self.slopes],

@@ -6,8 +6,10 @@
 The sums over the rows are exact for every block size; a block is no mini-batch.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -16,6 +18,9 @@ from .blocks import default_block_size, dense, row_blocks
 from .losses import get_loss
 from .network import Network, Workspace, affine, backward, forward
 from .penalties import kl_sparsity, weight_decay
+
+# Partial sums over the rows, and so the largest useful number of threads.
+N_LANES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,9 @@ class Objective:
     block_size : int, default=None
         Rows of a block; None chooses blocks that stay in cache. It changes memory and
         time, never the result beyond rounding.
+    n_threads : int, default=1
+        Threads that share the blocks, each calling BLAS, which should then be held to
+        one thread. It does not change a bit of the result.
     """
 
     network: Network
@@ -53,6 +61,7 @@ class Objective:
     beta: float = 0.0
     rho: float = 0.05
     block_size: int | None = None
+    n_threads: int = 1
 
     def __call__(self, theta):
         """The value J(theta) and its gradient.
@@ -67,12 +76,10 @@ class Objective:
         value : float
         gradient : ndarray of shape (n_params,)
         """
-        flat, *gradient = self.network.gradient_buffer()
         with np.errstate(all="ignore"):
             coefs, intercepts = self._unpack(theta)
             sparsity, code_gradients = self._sparsity(coefs, intercepts)
-            misfit = self._add_misfit(coefs, intercepts, code_gradients, gradient)
-            flat /= self._total_weight
+            misfit, (flat, *gradient) = self._misfit(coefs, intercepts, code_gradients)
             decay, decay_gradient = weight_decay(self.network.unpack(theta)[0], self.lam)
             for total, part in zip(gradient[0], decay_gradient):
                 total += part
@@ -118,39 +125,93 @@ class Objective:
         return value, [g.astype(self.X.dtype) for g in gradients]
 
     def _mean_code(self, coefs, intercepts):
-        """First pass over the blocks: sums of both sides of every hidden unit."""
+        """First pass over the rows: the means of both sides of every hidden unit."""
         k = STEEPNESS[self.network.activation]
-        sums = [np.zeros((2, n)) for n in self.network.sizes[1:-1]]
-        for rows in self._blocks:
-            ones, work = self._weights(rows), self._work.cut(rows.stop - rows.start)
-            A = dense(self.X, rows)
-            for layer, total in enumerate(sums):
-                Z = affine(A, coefs[layer], intercepts[layer], out=work.outputs[layer])
-                on, off = work.deltas[layer], work.slopes[layer]
-                logistic_pair(Z, k, on=on, off=off)
-                total += ones @ on, ones @ off
-                A = on if k == 1 else np.tanh(Z, out=Z)
-        return [total / self._total_weight for total in sums]
 
-    def _add_misfit(self, coefs, intercepts, code_gradients, gradient):
-        """Second pass: the weighted mean loss; its gradient, times Σ s, is added up."""
+        def lane_sums(blocks, work):
+            sums = [np.zeros((2, n)) for n in self.network.sizes[1:-1]]
+            for rows in blocks:
+                A, s, buffers = dense(self.X, rows), self._weights(rows), work.cut(rows)
+                for layer, total in enumerate(sums):
+                    Z = affine(A, coefs[layer], intercepts[layer], out=buffers.outputs[layer])
+                    on, off = buffers.deltas[layer], buffers.slopes[layer]
+                    logistic_pair(Z, k, on=on, off=off)
+                    total += s @ on, s @ off
+                    A = on if k == 1 else np.tanh(Z, out=Z)
+            return sums
+
+        per_lane = self._over_lanes(lane_sums)
+        return [sum(layer) / self._total_weight for layer in zip(*per_lane)]
+
+    def _misfit(self, coefs, intercepts, code_gradients):
+        """Second pass: the mean loss, and the gradient of all but the weight decay.
+
+        The gradient comes as the flat buffer of every weight and bias, and its parts.
+        """
         loss = get_loss(self.loss, self.output_activation)
-        value = 0.0
-        for rows in self._blocks:
-            X, s = dense(self.X, rows), self._weights(rows)
-            Y = X if self.Y is None else self.Y[rows]
-            work = self._work.cut(len(X))
-            A = forward(X, coefs, intercepts, self.network.activation, work)
-            delta, scratch = work.outputs[-1], work.slopes[-1]
-            value += np.dot(s, loss(delta, Y, scratch).astype(float))
-            push = code_gradients
-            if self.sample_weight is not None:
-                delta *= s[:, np.newaxis]
-                push = push and [np.outer(s, g) for g in code_gradients]
-            backward(A, delta, coefs, work.slopes, push, gradient, work)
-        return value / self._total_weight
 
-    # -- what stays the same from one evaluation to the next ------------------------------
+        def lane_sums(blocks, work):
+            value, gradient = 0.0, self.network.gradient_buffer()
+            for rows in blocks:
+                X, s, buffers = dense(self.X, rows), self._weights(rows), work.cut(rows)
+                Y = X if self.Y is None else self.Y[rows]
+                A = forward(X, coefs, intercepts, self.network.activation, buffers)
+                delta, push = A[-1], code_gradients
+                value += np.dot(s, loss(delta, Y, buffers.slopes[-1]).astype(float))
+                if self.sample_weight is not None:
+                    delta *= s[:, np.newaxis]
+                    push = push and [np.outer(s, g) for g in code_gradients]
+                backward(A, delta, coefs, buffers.slopes, push, gradient[1:], buffers)
+            return value, gradient
+
+        per_lane = self._over_lanes(lane_sums)
+        value, gradient = per_lane[0]
+        for lane_value, (lane_flat, _, _) in per_lane[1:]:
+            value += lane_value
+            gradient[0][:] += lane_flat
+        gradient[0][:] /= self._total_weight
+        return value / self._total_weight, gradient
+
+    # -- the rows, shared among threads -------------------------------------------------
+
+    def _over_lanes(self, lane_sums):
+        """``lane_sums(blocks, work)`` of every lane, in the order of the lanes.
+
+        A lane is a fixed run of blocks that one thread sums up from its first block to
+        its last, so that the result has the same bits for any number of threads.
+        """
+
+        def run(blocks):
+            work = self._workspaces.get()
+            try:
+                with np.errstate(all="ignore"):  # what overflows shows in the value
+                    return lane_sums(blocks, work)
+            finally:
+                self._workspaces.put(work)
+
+        in_order = map if self._pool is None else self._pool.map
+        return list(in_order(run, self._lanes))
+
+    @cached_property
+    def _lanes(self):
+        n_rows, itemsize = self.X.shape[0], self.X.dtype.itemsize
+        size = self.block_size or default_block_size(self.network, itemsize)
+        blocks = row_blocks(n_rows, size)
+        return [list(lane) for lane in np.array_split(blocks, min(N_LANES, len(blocks)))]
+
+    @cached_property
+    def _workspaces(self):
+        workspaces = SimpleQueue()
+        first = self._lanes[0][0]
+        for _ in range(self.n_threads):
+            n_rows = first.stop - first.start
+            workspaces.put(Workspace.allocate(self.network, n_rows, self.X.dtype))
+        return workspaces
+
+    @cached_property
+    def _pool(self):
+        n_threads = min(self.n_threads, len(self._lanes))
+        return ThreadPoolExecutor(n_threads) if n_threads > 1 else None
 
     @cached_property
     def _total_weight(self):
@@ -161,16 +222,3 @@ class Objective:
         s = self.sample_weight
         n_rows = rows.stop - rows.start
         return np.ones(n_rows, self.X.dtype) if s is None else s[rows]
-
-    @cached_property
-    def _block_size(self):
-        size = self.block_size or default_block_size(self.network, self.X.dtype.itemsize)
-        return min(size, self.X.shape[0])
-
-    @cached_property
-    def _blocks(self):
-        return row_blocks(self.X.shape[0], self._block_size)
-
-    @cached_property
-    def _work(self):
-        return Workspace.allocate(self.network, self._block_size, self.X.dtype)

@@ -1,0 +1,48 @@
+"""Holding BLAS to one thread while our own threads call it."""
+
+from contextlib import contextmanager
+from functools import cache
+from threading import Lock
+
+from threadpoolctl import ThreadpoolController
+
+
+class _Holders:
+    """How many fits hold BLAS at this moment, and what it was allowed before."""
+
+    lock = Lock()
+    count = 0
+    allowed = 1
+    limiter = None
+
+
+@cache
+def _controller():
+    return ThreadpoolController().select(user_api="blas")
+
+
+@contextmanager
+def blas_on_one_thread():
+    """Hold BLAS to one thread, and say how many threads it was allowed.
+
+    SciPy's steps on short vectors and products of small blocks lose by BLAS threads. The
+    limit belongs to the process, so that several fits at once share it: the first sets
+    it and the last one gives it back.
+
+    Yields
+    ------
+    n_threads : int
+        The threads that BLAS may use outside, by the user's or joblib's choice.
+    """
+    with _Holders.lock:
+        if _Holders.count == 0:
+            _Holders.allowed = max((lib["num_threads"] for lib in _controller().info()), default=1)
+            _Holders.limiter = _controller().limit(limits=1)
+        _Holders.count += 1
+    try:
+        yield _Holders.allowed
+    finally:
+        with _Holders.lock:
+            _Holders.count -= 1
+            if _Holders.count == 0:
+                _Holders.limiter.restore_original_limits()
