@@ -253,8 +253,8 @@ def _warn_unless_converged(estimator, result):
     else:
         text = (
             f"{name}: {solver} stopped after {len(result.loss_curve)} iterations because "
-            f"its line search found no lower value ({result.message}). Scale the data, or "
-            "increase tol if the result is good enough for you."
+            f"it found no lower value ({result.message}). Scale the data; for 'sgd' "
+            "decrease learning_rate; increase tol if the result is good enough for you."
         )
     warnings.warn(text, ConvergenceWarning, stacklevel=5)
 

@@ -155,7 +155,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     >>> from sklearn.datasets import load_iris
     >>> from skl_sae import MLPBackprop
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPBackprop((5,), task="classification", lam=1e-3, random_state=0).fit(X, y)
+    >>> net = MLPBackprop((5,), task="classification", tol=1e-2, random_state=0).fit(X, y)
     >>> net.predict(X[:2])
     array([0, 0])
     >>> net.transform(X).shape
@@ -350,7 +350,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return np.where(P > 0.5, np.log(np.maximum(P, 0.5)), log_P)
 
     def transform(self, X):
-        """Activations of the hidden layer ``transform_layer``.
+        """Compute the activations of the hidden layer ``transform_layer``.
 
         Parameters
         ----------
@@ -564,7 +564,9 @@ class EarlyStopping:
 
     def __init__(self, estimator, X, Y, sample_weight):
         self.estimator, self.X, self.Y, self.sample_weight = estimator, X, Y, sample_weight
-        self.network = Network((X.shape[1], *estimator._hidden_sizes(), Y.shape[1]), estimator.activation)
+        self.network = Network(
+            (X.shape[1], *estimator._hidden_sizes(), Y.shape[1]), estimator.activation
+        )
         self.scores, self.best_score, self.best_iter, self.best = [], -np.inf, 0, None
         self.reference, self.reference_iter = -np.inf, 0
 
@@ -632,7 +634,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
     >>> from sklearn.datasets import load_iris
     >>> from skl_sae import MLPBackpropClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPBackpropClassifier((5,), lam=1e-3, random_state=0).fit(X, y)
+    >>> net = MLPBackpropClassifier((5,), tol=1e-2, random_state=0).fit(X, y)
     >>> net.predict(X[:2])
     array([0, 0])
     >>> net.predict_proba(X[:2]).shape

@@ -298,7 +298,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         return self._propagate(self._check_input(X), slice(2), self.output_activation)
 
     def score_samples(self, X):
-        """Minus the squared error of each row's reconstruction, -‖x - x̂‖².
+        """Return minus the squared error of each row's reconstruction, -‖x - x̂‖².
 
         The lower, the less the row is like the training data: an anomaly score.
 
@@ -315,7 +315,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         return -self._squared_errors(self._check_input(X))
 
     def score(self, X, y=None, sample_weight=None):
-        """Fraction of the variance of X that the reconstruction explains.
+        """Return the fraction of the variance of X that the reconstruction explains.
 
         It is 1 - Σ‖x - x̂‖² / Σ‖x - x̄‖²: at most 1, higher is better, and free of the
         penalties, so that it compares fits with different λ, β and ρ.
@@ -361,7 +361,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         X = self._validate_input(X, reset=reset)
         n_features = X.shape[1]
         objective = self._make_objective(
-            Network((n_features, self.n_components, n_features), self.activation, self.tied_weights),
+            Network(
+                (n_features, self.n_components, n_features), self.activation, self.tied_weights
+            ),
             X,
             None,
             check_weights(sample_weight, X),

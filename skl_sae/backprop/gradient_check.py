@@ -75,21 +75,21 @@ def compare_gradient(objective, theta, entries, directions, name_of, epsilon=1e-
     GradientCheck
     """
     gradient = objective(theta)[1]
-    scale = np.sqrt(np.mean(gradient**2)) or 1.0
+    scale = float(np.sqrt(np.nanmean(gradient**2))) or 1.0
     rows = []
 
-    def compare(direction, where):
-        numerical = central_difference(objective, theta, direction, epsilon)
-        analytic = float(direction @ gradient)
+    def compare(direction, analytic, where):
+        numerical = float(central_difference(objective, theta, direction, epsilon))
         size = max(abs(numerical), abs(analytic), scale)
         rows.append((abs(numerical - analytic) / size, where, numerical, analytic))
 
     n_entries = 0
     for k in entries:
-        compare(_unit_vector(theta.size, k), name_of(k))
+        compare(_unit_vector(theta.size, k), float(gradient[k]), name_of(k))
         n_entries += 1
     for i, direction in enumerate(directions):
-        compare(direction / np.linalg.norm(direction), f"random direction {i}")
+        unit = direction / np.linalg.norm(direction)
+        compare(unit, float(unit @ gradient), f"random direction {i}")
     # a nan error is the worst one
     worst = max(rows, key=lambda row: np.inf if np.isnan(row[0]) else row[0])
     return GradientCheck(*worst, n_params=n_entries, n_directions=len(directions))

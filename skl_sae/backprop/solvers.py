@@ -23,7 +23,7 @@ class Result(NamedTuple):
     n_evaluations : int
         Calls of the objective.
     status : {"converged", "max_iter", "stopped", "failed"}
-        "stopped" is the callback's doing; "failed" a line search that found no descent.
+        "stopped" is the callback's doing; "failed" means that no lower value was found.
     message : str
         The solver's own words.
     """
@@ -88,7 +88,6 @@ def lbfgs(objective, theta0, *, max_iter, tol, callback=never, history_size=10, 
         "ftol": max(tol**2, 4 * eps),
         "maxiter": max_iter,
         "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
-        "maxls": 50,
     }
     return _scipy_minimise(objective, theta0, "L-BFGS-B", options, callback)
 
@@ -110,14 +109,15 @@ def _scipy_minimise(objective, theta0, method, options, callback):
         if callback(len(curve), intermediate_result.x, curve[-1]):
             raise StopIteration
 
-    found = scipy.optimize.minimize(
-        objective,
-        theta0,
-        jac=True,
-        method=method,
-        options=options,
-        callback=after_iteration,
-    )
+    with np.errstate(all="ignore"):  # a value that is not finite is reported by `minimise`
+        found = scipy.optimize.minimize(
+            objective,
+            theta0,
+            jac=True,
+            method=method,
+            options=options,
+            callback=after_iteration,
+        )
     # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes.
     if found.status == 99:
         status = "stopped"
@@ -142,7 +142,8 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
         It has converged when ten iterations in a row have not lowered the best value of
         the objective so far by ``tol`` of its size.
     learning_rate : float
-        Length of a step as a multiple of the gradient.
+        Length of a step as a multiple of the gradient. Where it is so large that the
+        objective rises, the result is the start, with the status "failed".
     batches : callable, default=None
         ``batches()`` yields the objectives of one epoch of mini-batches. None takes
         ``objective`` itself: the tutorial's batch gradient descent.
@@ -151,8 +152,9 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
     -------
     Result
     """
-    theta, curve, n_evaluations, status = theta0.copy(), [], 0, "max_iter"
+    theta, curve, n_evaluations, status = theta0.copy(), [], 1, "max_iter"
     value, gradient = objective(theta)
+    start = value
     while len(curve) < max_iter and np.isfinite(value):
         if batches is None:
             theta -= learning_rate * gradient
@@ -171,7 +173,10 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
     if batches is not None:
         value, _ = objective(theta)
         n_evaluations += 1
-    return Result(theta, value, curve, n_evaluations + 1, status, f"sgd: {status}")
+    message = f"the objective went from {start:.6g} to {value:.6g}"
+    if np.isfinite(value) and value > start:  # too long steps: the start is better than what they led to
+        theta, value, status = theta0, start, "failed"
+    return Result(theta, value, curve, n_evaluations, status, message)
 
 
 def _epoch(theta, batches, learning_rate):

@@ -1,0 +1,66 @@
+"""Small problems for the core: every loss, activation, penalty, depth and weighting."""
+
+from itertools import product
+
+import numpy as np
+
+from skl_sae.backprop.activations import STEEPNESS
+from skl_sae.backprop.losses import LOSSES
+from skl_sae.backprop.network import Network
+from skl_sae.backprop.objective import Objective
+
+N_ROWS, N_FEATURES, N_OUTPUTS = 17, 5, 3
+
+
+def make_objective(
+    pair=("squared_error", "logistic"),
+    activation="logistic",
+    hidden=(4,),
+    beta=0.0,
+    weighted=False,
+    tied=False,
+    autoencoder=False,
+    seed=0,
+    **options,
+):
+    """An objective whose terms are all of order one, with a point to evaluate it at."""
+    rng = np.random.default_rng(seed)
+    n_outputs = N_FEATURES if tied or autoencoder else N_OUTPUTS
+    network = Network((N_FEATURES, *hidden, n_outputs), activation, tied)
+    objective = Objective(
+        network,
+        X=rng.uniform(0.1, 0.9, size=(N_ROWS, N_FEATURES)),
+        Y=None if n_outputs == N_FEATURES else rng.dirichlet(np.ones(n_outputs), N_ROWS),
+        sample_weight=rng.uniform(0.1, 1, size=N_ROWS) if weighted else None,
+        loss=pair[0],
+        output_activation=pair[1],
+        beta=beta,
+        **{"lam": 0.3, "rho": 0.2, "block_size": 7} | options,
+    )
+    return objective, rng.normal(scale=0.5, size=network.n_params)
+
+
+def table():
+    """Keyword arguments of `make_objective` for the whole table."""
+    depths = [(), (4,), (4, 3), (3, 2, 4)]
+    for pair, activation, hidden, weighted in product(
+        LOSSES, ["logistic", "tanh", "relu", "identity"], depths, [False, True]
+    ):
+        for beta in [0.0, 2.0] if activation in STEEPNESS and hidden else [0.0]:
+            yield {
+                "pair": pair,
+                "activation": activation,
+                "hidden": hidden,
+                "weighted": weighted,
+                "beta": beta,
+            }
+    for activation, beta, weighted in product(STEEPNESS, [0.0, 2.0], [False, True]):
+        yield {"activation": activation, "beta": beta, "weighted": weighted, "tied": True}
+
+
+def name(case):
+    """A readable test id."""
+    return "-".join(str(v) for v in case.values()).replace(" ", "")
+
+
+TABLE = list(table())

@@ -1,0 +1,144 @@
+"""Activations, losses and penalties against 700-digit arithmetic, saturation included."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from skl_sae.backprop.activations import ACTIVATIONS, apply_output, logistic_pair
+from skl_sae.backprop.losses import LOSSES, get_loss
+from skl_sae.backprop.penalties import kl_sparsity, weight_decay
+
+mp.mp.dps = 700
+POINTS = [-700.0, -40.0, -20.0, -3.0, -1e-3, 0.0, 1e-9, 0.5, 5.0, 20.0, 36.0, 40.0, 700.0]
+EXACT = {
+    "logistic": lambda z: 1 / (1 + mp.exp(-z)),
+    "tanh": mp.tanh,
+    "relu": lambda z: max(z, mp.mpf(0)),
+    "identity": lambda z: z,
+}
+
+
+def exactly(function, points):
+    """The function in 700 digits, and its derivative, rounded to float64."""
+    values = [function(mp.mpf(p)) for p in points]
+    slopes = [mp.diff(function, mp.mpf(p), h=mp.mpf(10) ** -330) for p in points]
+    return np.array(values, dtype=float), np.array(slopes, dtype=float)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_and_its_slope(name):
+    points = [p for p in POINTS if not (name == "relu" and p == 0)]
+    if name == "tanh":
+        points = [p for p in points if abs(p) < 300]  # beyond, its slope underflows
+    A, slope = np.array([points]), np.empty((1, len(points)))
+    ACTIVATIONS[name](A, slope)
+    value, derivative = exactly(EXACT[name], points)
+    np.testing.assert_allclose(A[0], value, rtol=1e-14)
+    np.testing.assert_allclose(slope[0], derivative, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation_of_huge_values_is_finite(name, dtype):
+    A = np.array([[-1e30, -1e3, 1e3, 1e30]], dtype)
+    slope = np.empty_like(A)
+    ACTIVATIONS[name](A, slope)
+    assert np.isfinite(A).all()
+    assert np.isfinite(slope).all()
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_both_sides_of_the_logistic_unit_are_exact(k):
+    Z = np.array([[p for p in POINTS if abs(p * k) <= 700]])
+    on, off = np.empty_like(Z), np.empty_like(Z)
+    logistic_pair(Z, k, on, off)
+    np.testing.assert_allclose(on[0], exactly(EXACT["logistic"], k * Z[0])[0], rtol=1e-13)
+    np.testing.assert_allclose(off[0], exactly(EXACT["logistic"], -k * Z[0])[0], rtol=1e-13)
+
+
+def test_softmax_rows_sum_to_one_at_any_size():
+    A = apply_output(np.array([[1e5, 0.0, -1e5], [1e300, 1e300, 0.0], [0.0, 0.0, 0.0]]), "softmax")
+    np.testing.assert_allclose(A, [[1, 0, 0], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]])
+
+
+def exact_row_loss(pair, z, y):
+    loss, output = pair
+    z, y = [mp.mpf(v) for v in z], [mp.mpf(v) for v in y]
+    if output == "softmax":
+        total = mp.fsum(mp.exp(v) for v in z)
+        return -mp.fsum(t * mp.log(mp.exp(v) / total) for v, t in zip(z, y, strict=True))
+    a = [EXACT[output](v) for v in z]
+    if loss == "squared_error":
+        return mp.fsum((p - t) ** 2 for p, t in zip(a, y, strict=True)) / 2
+    off = [EXACT[output](-v) for v in z]
+    return -mp.fsum(t * mp.log(p) + (1 - t) * mp.log(q) for p, q, t in zip(a, off, y, strict=True))
+
+
+ROWS = [[0.3, -0.2, 1.0], [40.0, -40.0, 0.0], [-90.0, 60.0, 59.0], [300.0, -300.0, -1.0]]
+TARGETS = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.2, 0.5, 0.3]]
+
+
+@pytest.mark.parametrize("pair", LOSSES, ids="-".join)
+@pytest.mark.parametrize("z", ROWS, ids=str)
+@pytest.mark.parametrize("y", TARGETS, ids=str)
+def test_loss_and_its_delta(pair, z, y):
+    delta, scratch = np.array([z]), np.empty((1, 3))
+    per_row = LOSSES[pair](delta, np.array([y]), scratch)
+    assert per_row[0] == pytest.approx(float(exact_row_loss(pair, z, y)), rel=1e-12, abs=0)
+    for k in range(3):
+
+        def along(v, k=k):
+            return exact_row_loss(pair, [*z[:k], v, *z[k + 1 :]], y)
+
+        exact = float(mp.diff(along, z[k], h=mp.mpf(10) ** -330))
+        assert delta[0, k] == pytest.approx(exact, rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("y", [-0.3, 1.7])
+def test_log_loss_takes_targets_outside_the_unit_interval_as_its_ends(y):
+    Z, nearest = np.array([[0.4]]), np.array([[0.4]])
+    one = get_loss("log_loss", "logistic")(Z, np.array([[y]]), np.empty((1, 1)))
+    end = get_loss("log_loss", "logistic")(nearest, np.array([[round(y)]]) * 1.0, np.empty((1, 1)))
+    assert one == end
+    assert nearest == Z
+
+
+def test_a_pair_that_does_not_exist_names_those_that_do():
+    with pytest.raises(ValueError, match=r"does not go with.*'log_loss' with output_activation="):
+        get_loss("log_loss", "tanh")
+
+
+@pytest.mark.parametrize("rho", [1e-6, 0.05, 0.5, 1 - 1e-6])
+@pytest.mark.parametrize("rate", [1e-200, 1e-12, 0.05, 0.3, 0.999, "1 - 1e-30", "1 - 1e-200"])
+def test_kl_sparsity(rho, rate):
+    def kl(r):
+        p = mp.mpf(rho)
+        return p * mp.log(p / r) + (1 - p) * mp.log((1 - p) / (1 - r))
+
+    if isinstance(rate, str):
+        with mp.workdps(700):
+            off = mp.mpf(rate.split("-", 1)[1].strip())
+            exact, slope = kl(1 - off), -rho / (1 - off) + (1 - mp.mpf(rho)) / off
+            on, off = 1.0, float(off)
+    else:
+        r = mp.mpf(rate)
+        exact, slope = kl(r), -rho / r + (1 - mp.mpf(rho)) / (1 - r)
+        on, off = rate, float(1 - r)
+    value, gradient = kl_sparsity(np.array([on]), np.array([off]), rho)
+    assert value == pytest.approx(float(exact), rel=1e-12, abs=1e-16)
+    assert gradient[0] == pytest.approx(float(slope), rel=1e-12, abs=1e-12)
+
+
+def test_kl_sparsity_is_cut_together_with_its_gradient():
+    on, off = np.array([1e-50, 1.0, 0.0]), np.array([1.0, 1e-50, 1.0])
+    value, gradient = kl_sparsity(on, off, 0.1, floor=1e-30)
+    assert value == kl_sparsity(np.maximum(on, 1e-30), np.maximum(off, 1e-30), 0.1)[0]
+    # only the side that is not cut pushes, and at the other end it pushes very little
+    np.testing.assert_allclose(gradient, [0.9, -0.1, 0.9])
+
+
+def test_weight_decay():
+    W = [np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])]
+    value, gradient = weight_decay(W, 0.1)
+    assert value == pytest.approx(0.05 * 30)
+    np.testing.assert_allclose(gradient[1], [[0.3], [0.4]])

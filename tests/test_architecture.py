@@ -1,0 +1,88 @@
+"""Imports point one way, the core knows no scikit-learn, and functions stay short."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import skl_sae
+
+ROOT = Path(skl_sae.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+# Each file may import from those above it only.
+ORDER = [
+    "backprop.activations",
+    "backprop.losses",
+    "backprop.penalties",
+    "backprop.network",
+    "backprop.blocks",
+    "backprop.objective",
+    "backprop.solvers",
+    "backprop.gradient_check",
+    "_compat",
+    "_threads",
+    "base",
+    "sparse_autoencoder",
+    "mlp_backprop",
+]
+ALONE = {"backprop.solvers", "backprop.gradient_check", "_compat", "_threads"}
+
+
+def module_name(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def imports(path):
+    """Absolute names of the modules that a file imports, those of this package cut."""
+    package = module_name(path).split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else None
+            yield node.module if above is None else "." + ".".join([*above, node.module])
+
+
+def bodies():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                if body:
+                    length = body[-1].end_lineno - body[0].lineno + 1
+                    yield length, f"{path.name}:{node.name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_point_one_way(path):
+    name = module_name(path)
+    if name.endswith("__init__"):
+        return
+    above = set() if name in ALONE else set(ORDER[: ORDER.index(name)])
+    own = {module[1:] for module in imports(path) if module.startswith(".")}
+    assert own <= above
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "backprop").glob("*.py")), ids=module_name)
+def test_the_core_needs_numpy_and_scipy_only(path):
+    allowed = {"numpy", "scipy", "dataclasses", "functools", "typing", "concurrent", "queue"}
+    assert {m.split(".")[0] for m in imports(path) if not m.startswith(".")} <= allowed
+
+
+def test_only_one_file_imports_scipy_optimize():
+    users = [module_name(path) for path in FILES if "scipy.optimize" in set(imports(path))]
+    assert users == ["backprop.solvers"]
+
+
+def test_private_helpers_of_scikit_learn_come_through_one_file():
+    def private(path):
+        return [m for m in imports(path) if m.startswith("sklearn.") and "._" in m]
+
+    assert [module_name(path) for path in FILES if private(path)] == ["_compat"]
+
+
+def test_functions_are_short():
+    lengths = sorted(bodies())
+    assert np.median([n for n, _ in lengths]) <= 10
+    assert lengths[-1][0] <= 50, lengths[-1]

@@ -1,0 +1,60 @@
+"""Public docstrings are complete numpydoc, checked by numpydoc's own validation."""
+
+import inspect
+
+import pytest
+from numpydoc.validate import validate
+
+import skl_sae
+
+# What scikit-learn does not ask for either: one-line summaries may span lines, sections
+# "See Also" and "Extended Summary" are optional, examples belong to the class.
+IGNORED = {
+    "ES01",
+    "SA01",
+    "SA04",
+    "EX01",
+    "GL01",
+    "GL02",
+    "GL03",
+    "GL08",
+    "SA03",
+    "SS06",
+    "RT02",
+    "PR06",
+}
+
+
+def public_objects():
+    for name in skl_sae.__all__:
+        yield f"skl_sae.{name}"
+        public = getattr(skl_sae, name)
+        if inspect.isclass(public):
+            for method in (
+                vars(public) | vars(skl_sae.MLPBackprop) if "MLP" in name else vars(public)
+            ):
+                if not method.startswith("_") and callable(getattr(public, method, None)):
+                    yield f"skl_sae.{name}.{method}"
+
+
+@pytest.mark.parametrize("path", list(public_objects()))
+def test_docstring(path):
+    errors = [f"{code}: {text}" for code, text in validate(path)["errors"] if code not in IGNORED]
+    assert not errors
+
+
+@pytest.mark.parametrize(
+    "name", ["SparseAutoencoder", "MLPBackprop", "MLPBackpropClassifier", "MLPBackpropRegressor"]
+)
+def test_the_documented_defaults_are_the_real_ones(name):
+    cls = getattr(skl_sae, name)
+    for parameter in inspect.signature(cls).parameters.values():
+        shown = parameter.default
+        shown = f'"{shown}"' if isinstance(shown, str) else str(shown)
+        shown = shown.replace("0.0001", "1e-4")
+        line = next(
+            line
+            for line in cls.__doc__.splitlines()
+            if line.strip().startswith(f"{parameter.name} : ")
+        )
+        assert line.endswith(f"default={shown}"), line

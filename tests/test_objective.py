@@ -1,0 +1,159 @@
+"""The objective equals its definition, whatever the blocks, threads and weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from problems import TABLE, make_objective, name
+from reference import objective_value
+from scipy.sparse import csr_array
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from skl_sae.backprop.network import Network
+from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.penalties import kl_sparsity
+
+
+def assert_same(one, other, rtol=1e-12):
+    """Two results ``(value, gradient)`` agree to rounding."""
+    assert one[0] == pytest.approx(other[0], rel=rtol)
+    np.testing.assert_allclose(one[1], other[1], rtol=0, atol=rtol * np.abs(other[1]).max())
+
+
+@pytest.mark.parametrize("case", TABLE, ids=name)
+def test_value_equals_the_plain_loops(case):
+    objective, theta = make_objective(**case)
+    assert objective(theta)[0] == pytest.approx(objective_value(objective, theta), rel=1e-12)
+
+
+@pytest.mark.parametrize("case", TABLE[::5], ids=name)
+@pytest.mark.parametrize("block_size", [1, 2, 5, 16, 17, 1000, None])
+def test_any_block_size(case, block_size):
+    objective, theta = make_objective(**case)
+    assert_same(replace(objective, block_size=block_size)(theta), objective(theta))
+
+
+@pytest.mark.parametrize("case", TABLE[::5], ids=name)
+@pytest.mark.parametrize("block_size", [1, 3])
+def test_any_number_of_threads_gives_the_same_bits(case, block_size):
+    objective, theta = make_objective(
+        **case,
+    )
+    value, gradient = replace(objective, block_size=block_size)(theta)
+    for n_threads in (2, 3, 8):
+        several = replace(objective, block_size=block_size, n_threads=n_threads)
+        for _ in range(3):
+            assert several(theta)[0] == value
+            assert (several(theta)[1] == gradient).all()
+
+
+@pytest.mark.parametrize("case", [c for c in TABLE if not c["weighted"]][::3], ids=name)
+def test_integer_weights_are_repeated_rows(case):
+    objective, theta = make_objective(**case)
+    times = np.random.default_rng(2).integers(0, 4, size=len(objective.X))
+    repeated = objective.rows(np.repeat(np.arange(len(times)), times))
+    assert_same(replace(objective, sample_weight=times.astype(float))(theta), repeated(theta))
+    assert_same(replace(objective, sample_weight=times * 1e-30)(theta), repeated(theta))
+
+
+@pytest.mark.parametrize("case", TABLE[::9], ids=name)
+def test_sparse_memory_mapped_and_fortran_rows(case, tmp_path):
+    objective, theta = make_objective(**case)
+    np.save(tmp_path / "X.npy", objective.X)
+    for X in (
+        csr_array(objective.X),
+        np.asfortranarray(objective.X),
+        np.load(tmp_path / "X.npy", mmap_mode="r"),
+    ):
+        assert_same(replace(objective, X=X)(theta), objective(theta))
+
+
+@pytest.mark.parametrize(
+    ("hidden", "tied"), [((), False), ((4,), False), ((4, 3), False), ((4,), True)]
+)
+def test_weight_decay_alone(hidden, tied):
+    """Two objectives that differ in lam only differ by lam / 2 times the squared weights."""
+    with_it, theta = make_objective(hidden=hidden, lam=0.7, tied=tied)
+    without = replace(with_it, lam=0.0)
+    coefs, _ = with_it.network.unpack(theta)
+    expected = 0.35 * sum((W**2).sum() for W in coefs)
+    assert with_it(theta)[0] - without(theta)[0] == pytest.approx(expected, rel=1e-12)
+    _, biases = with_it.network.unpack(with_it(theta)[1] - without(theta)[1])
+    assert all((b == 0).all() for b in biases)
+
+
+@pytest.mark.parametrize("activation", ["logistic", "tanh"])
+@pytest.mark.parametrize("hidden", [(4,), (4, 3)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sparsity_penalty_alone(activation, hidden, weighted):
+    """Two objectives that differ in beta only differ by beta times the KL divergence."""
+    with_it, theta = make_objective(
+        activation=activation, hidden=hidden, beta=1.3, weighted=weighted
+    )
+    A, expected = with_it.X, 0.0
+    coefs, intercepts = with_it.network.unpack(theta)
+    for W, b in list(zip(coefs, intercepts, strict=True))[:-1]:
+        Z = A @ W + b
+        A = np.tanh(Z) if activation == "tanh" else 1 / (1 + np.exp(-Z))
+        rate = np.average(
+            (A + 1) / 2 if activation == "tanh" else A, axis=0, weights=with_it.sample_weight
+        )
+        expected += 1.3 * kl_sparsity(rate, 1 - rate, with_it.rho)[0]
+    difference = with_it(theta)[0] - replace(with_it, beta=0.0)(theta)[0]
+    assert difference == pytest.approx(expected, rel=1e-12)
+
+
+def test_no_penalty_is_divided_by_the_number_of_rows():
+    objective, theta = make_objective(beta=2.0)
+    twice = objective.rows(np.tile(np.arange(len(objective.X)), 2))
+    assert_same(twice(theta), objective(theta))
+
+
+def test_an_overflow_shows_in_the_value_and_not_as_a_warning():
+    objective, theta = make_objective(pair=("squared_error", "identity"))
+    value, _ = objective(theta * 1e200)
+    assert not np.isfinite(value)
+
+
+# -- the same theta in scikit-learn's networks ----------------------------------------------
+
+
+def sklearn_loss_and_gradient(net, X, Y, coefs, intercepts):
+    """Value and gradient of scikit-learn's network at given weights."""
+    n_layers = len(coefs) + 1
+    net.n_layers_, net.n_outputs_ = n_layers, Y.shape[1]
+    net.coefs_, net.intercepts_ = coefs, intercepts
+    units = [X.shape[1], *(len(b) for b in intercepts)]
+    activations = [X] + [None] * (n_layers - 1)
+    deltas = [None] * (n_layers - 1)
+    gradients = [np.empty_like(W) for W in coefs], [np.empty(n) for n in units[1:]]
+    arguments = [X, Y, activations, deltas, *gradients]
+    if "sample_weight" in net._backprop.__code__.co_varnames:
+        arguments.insert(2, None)
+    value, coef_grads, intercept_grads = net._backprop(*arguments)
+    return value, np.concatenate([g.ravel() for g in coef_grads + intercept_grads])
+
+
+@pytest.mark.parametrize("activation", ["logistic", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("hidden", [(4,), (4, 3)])
+@pytest.mark.parametrize("kind", ["multiclass", "binary", "regression"])
+def test_equals_scikit_learn_at_the_same_theta(activation, hidden, kind):
+    """With alpha = n_samples * lam; regression with one output, where its loss is right."""
+    rng = np.random.default_rng(3)
+    n_rows, n_outputs = 30, 4 if kind == "multiclass" else 1
+    X = rng.normal(size=(n_rows, 6))
+    labels = rng.integers(0, max(n_outputs, 2), size=n_rows)
+    Y = np.eye(n_outputs)[labels] if kind == "multiclass" else labels[:, np.newaxis] * 1.0
+    lam, output = 0.02, {"multiclass": "softmax", "binary": "logistic"}.get(kind, "identity")
+    network = Network((6, *hidden, n_outputs), activation)
+    theta = rng.normal(scale=0.5, size=network.n_params)
+    loss = "squared_error" if kind == "regression" else "log_loss"
+    ours = Objective(network, X, Y, loss=loss, output_activation=output, lam=lam)(theta)
+    net = (MLPRegressor if kind == "regression" else MLPClassifier)(
+        hidden_layer_sizes=hidden, activation=activation, alpha=n_rows * lam
+    )
+    net.out_activation_ = output
+    if kind != "regression":
+        net.loss = "log_loss"
+    theirs = sklearn_loss_and_gradient(net, X, Y, *network.unpack(theta.copy()))
+    assert_same(ours, theirs, rtol=1e-10)

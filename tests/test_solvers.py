@@ -1,0 +1,156 @@
+"""Solvers on functions whose minimum is known."""
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+from skl_sae.backprop.solvers import SOLVERS, minimise
+
+START = np.array([-1.2, 1.0, -0.5, 0.8])
+OPTIONS = {"lbfgs": {}, "cg": {}, "sgd": {"learning_rate": 0.3}}
+
+
+def quadratic(theta):
+    scale = np.array([1.0, 2.0, 3.0, 0.5])
+    return 0.5 * scale @ (theta - 1) ** 2 + 4.0, scale * (theta - 1)
+
+
+def rosenbrock(theta):
+    return scipy.optimize.rosen(theta), scipy.optimize.rosen_der(theta)
+
+
+class Counter:
+    """Counts the calls of a function."""
+
+    def __init__(self, function):
+        self.function, self.calls = function, 0
+
+    def __call__(self, theta):
+        self.calls += 1
+        return self.function(theta)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_finds_the_minimum_and_reports_truthfully(solver):
+    counted, seen = Counter(quadratic), []
+    start = START.copy()
+
+    def callback(n_iter, theta, value):
+        seen.append((n_iter, value))
+        return False
+
+    found = minimise(
+        counted, start, solver=solver, callback=callback, max_iter=500, tol=1e-7, **OPTIONS[solver]
+    )
+    assert (start == START).all()
+    assert found.status == "converged"
+    np.testing.assert_allclose(found.theta, 1, atol=1e-2)
+    assert found.value == quadratic(found.theta)[0]
+    assert found.value == found.loss_curve[-1]
+    assert found.n_evaluations == counted.calls
+    assert seen == list(enumerate(found.loss_curve, start=1))
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_rosenbrock(solver):
+    found = minimise(rosenbrock, START, solver=solver, max_iter=1000, tol=1e-8)
+    np.testing.assert_allclose(found.theta, 1, rtol=1e-5)
+    assert np.diff(found.loss_curve).max() <= 0
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_stops_at_max_iter(solver):
+    found = minimise(
+        rosenbrock,
+        START,
+        solver=solver,
+        max_iter=3,
+        tol=0,
+        **{"sgd": {"learning_rate": 1e-4}}.get(solver, {}),
+    )
+    assert found.status == "max_iter"
+    assert len(found.loss_curve) == 3
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_callback_stops(solver):
+    found = minimise(
+        rosenbrock,
+        START,
+        solver=solver,
+        max_iter=50,
+        tol=0,
+        callback=lambda n_iter, theta, value: n_iter == 4,
+        **{"sgd": {"learning_rate": 1e-4}}.get(solver, {}),
+    )
+    assert found.status == "stopped"
+    assert len(found.loss_curve) == 4
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_a_wrong_gradient_ends_as_failed_and_no_worse_than_the_start(solver):
+    def uphill(theta):
+        value, gradient = quadratic(theta)
+        return value, -gradient
+
+    found = minimise(uphill, START, solver=solver, max_iter=50, tol=1e-6)
+    assert found.status == "failed"
+    assert found.value <= quadratic(START)[0]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_start_that_is_not_finite_raises(solver, value):
+    with pytest.raises(FloatingPointError, match="the objective is"):
+        minimise(
+            lambda theta: (value, np.ones(4)),
+            START,
+            solver=solver,
+            max_iter=5,
+            tol=1e-6,
+            **OPTIONS[solver],
+        )
+
+
+def test_gradient_descent_is_the_textbook_step():
+    found = minimise(quadratic, START, solver="sgd", max_iter=1, tol=0, learning_rate=0.1)
+    assert (found.theta == START - 0.1 * quadratic(START)[1]).all()
+
+
+def test_gradient_descent_that_rises_ends_as_failed_at_its_start():
+    found = minimise(quadratic, START, solver="sgd", max_iter=50, tol=0, learning_rate=1e3)
+    assert found.status == "failed"
+    assert (found.theta == START).all()
+    assert found.value == quadratic(START)[0]
+    assert "to" in found.message
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_gradient_descent_that_overflows_raises():
+    with pytest.raises(FloatingPointError):
+        minimise(quadratic, START, solver="sgd", max_iter=50, tol=0, learning_rate=1e100)
+
+
+def test_mini_batches_take_one_step_each():
+    counted = Counter(quadratic)
+    found = minimise(
+        quadratic,
+        START,
+        solver="sgd",
+        max_iter=2,
+        tol=0,
+        learning_rate=0.1,
+        batches=lambda: [counted] * 3,
+    )
+    whole = minimise(quadratic, START, solver="sgd", max_iter=6, tol=0, learning_rate=0.1)
+    np.testing.assert_allclose(found.theta, whole.theta)
+    assert counted.calls == 6
+    assert found.n_evaluations == 8  # and one of the whole at the start and at the end
+    before = [quadratic(START)[0], *whole.loss_curve]
+    np.testing.assert_allclose(found.loss_curve, [np.mean(before[:3]), np.mean(before[3:6])])
+
+
+def test_history_size_reaches_the_solver():
+    few = minimise(rosenbrock, START, max_iter=500, tol=1e-8, history_size=1)
+    many = minimise(rosenbrock, START, max_iter=500, tol=1e-8, history_size=20)
+    assert len(few.loss_curve) > len(many.loss_curve)
