@@ -78,11 +78,10 @@ class Network:
 
     def name_of(self, k):
         """The name of ``theta[k]``, such as ``coefs_[0][3, 4]`` or ``intercepts_[1][2]``."""
+        ends = np.cumsum(self._lengths(self.tied))
+        part = int(np.searchsorted(ends, k, side="right"))
+        k -= int(ends[part - 1]) if part else 0
         n_coefs = 1 if self.tied else len(self.shapes)
-        for part, length in enumerate(self._lengths(self.tied)):
-            if k < length:
-                break
-            k -= length
         if part < n_coefs:
             i, j = divmod(k, self.shapes[part][1])
             return f"coefs_[{part}][{i}, {j}]"

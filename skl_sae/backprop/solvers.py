@@ -174,7 +174,7 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
         value, _ = objective(theta)
         n_evaluations += 1
     message = f"the objective went from {start:.6g} to {value:.6g}"
-    if np.isfinite(value) and value > start:  # too long steps: the start is better than what they led to
+    if np.isfinite(value) and value > start:  # too long steps: go back
         theta, value, status = theta0, start, "failed"
     return Result(theta, value, curve, n_evaluations, status, message)
 

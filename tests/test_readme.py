@@ -1,0 +1,24 @@
+"""The README's code runs, and its table tells the real defaults."""
+
+import re
+from pathlib import Path
+
+import skl_sae
+
+README = Path(skl_sae.__file__).parents[1] / "README.md"
+
+
+def test_the_code_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+    assert "sae__rho" in capsys.readouterr().out
+
+
+def test_the_table_tells_the_defaults():
+    defaults = skl_sae.SparseAutoencoder().get_params()
+    rows = re.findall(r"^\| [^|]+ \| `(\w+)` \| ([^ |]+)", README.read_text(), flags=re.MULTILINE)
+    assert len(rows) >= 8
+    for name, shown in rows:
+        assert str(defaults[name]).replace("0.0001", "1e-4") == shown.strip('"'), name
