@@ -25,10 +25,11 @@ def logistic_pair(Z, k, on, off):
     """
     limit = np.log(np.finfo(Z.dtype).max) - 1  # exp must not overflow: inf * 0 is nan
     np.multiply(Z, -k, out=off)
-    np.minimum(off, limit, out=off)
+    if off.max() > limit:  # rare, and several times cheaper to ask than to cut
+        np.minimum(off, limit, out=off)
     np.exp(off, out=off)
     np.add(off, 1, out=on)
-    np.reciprocal(on, out=on)
+    np.divide(1, on, out=on)  # faster than np.reciprocal
     off *= on
 
 

@@ -100,12 +100,15 @@ class Workspace:
         For each hidden layer dJ/dZ.
     products : list of ndarray of shape (n_in, n_out)
         For each layer the block's part of dJ/dW.
+    ones : ndarray of shape (n_rows,)
+        Sums columns: a product with it is several times faster than ``sum(axis=0)``.
     """
 
     outputs: list
     slopes: list
     deltas: list
     products: list
+    ones: np.ndarray
 
     @classmethod
     def allocate(cls, network, n_rows, dtype):
@@ -116,6 +119,7 @@ class Workspace:
             slopes=[np.empty((n_rows, n), dtype) for n in units],
             deltas=[np.empty((n_rows, n), dtype) for n in units[:-1]],
             products=[np.empty(shape, dtype) for shape in network.shapes],
+            ones=np.ones(n_rows, dtype),
         )
 
     def cut(self, rows):
@@ -126,6 +130,7 @@ class Workspace:
             slopes=[a[rows] for a in self.slopes],
             deltas=[a[rows] for a in self.deltas],
             products=self.products,
+            ones=self.ones[rows],
         )
 
 
@@ -136,7 +141,7 @@ def affine(A, W, b, out):
     return out
 
 
-def forward(X, coefs, intercepts, activation, work):
+def forward(X, coefs, intercepts, activation, work, hidden=()):
     """Forward pass of one block.
 
     Parameters
@@ -149,6 +154,9 @@ def forward(X, coefs, intercepts, activation, work):
         The hidden activation f.
     work : Workspace
         Buffers for this many rows.
+    hidden : sequence of ndarray of shape (n_rows, n_units)
+        Raw outputs of the first layers where they are known already; they are turned
+        into activations.
 
     Returns
     -------
@@ -158,17 +166,21 @@ def forward(X, coefs, intercepts, activation, work):
     """
     f = ACTIVATIONS[activation]
     A = [X]
-    for W, b, Z, slope in zip(coefs, intercepts, work.outputs, work.slopes):
-        A.append(affine(A[-1], W, b, out=Z))
-        if len(A) <= len(coefs):
+    for layer, slope in enumerate(work.slopes):
+        if layer < len(hidden):
+            Z = hidden[layer]
+        else:
+            Z = affine(A[-1], coefs[layer], intercepts[layer], out=work.outputs[layer])
+        if layer < len(coefs) - 1:
             f(Z, slope)
+        A.append(Z)
     return A
 
 
-def backward(A, delta, coefs, slopes, code_gradients, gradient, work):
+def backward(A, delta, coefs, code_gradients, gradient, work):
     """Backpropagation of one block: add dJ/dW and dJ/db of each layer to ``gradient``.
 
-    The four equations, from the last layer to the first (f' is in ``slopes``)::
+    The four equations, from the last layer to the first (f' is in ``work.slopes``)::
 
         delta of the output  = dL/dZ                                (from the loss)
         dJ/dW[l]             = A[l].T @ delta
@@ -183,21 +195,19 @@ def backward(A, delta, coefs, slopes, code_gradients, gradient, work):
         dL/dZ of the raw output, each row times its weight.
     coefs : list of ndarray of shape (n_in, n_out)
         The weights.
-    slopes : list of ndarray of shape (n_rows, n_units)
-        f' of each hidden layer.
     code_gradients : list of ndarray or None
         For each hidden layer dJ/da of the sparsity penalty, (n_rows or 1, n_units).
     gradient : tuple of (list of ndarray, list of ndarray)
         The sums for coefs and intercepts, added to in place.
     work : Workspace
-        Buffers for this many rows.
+        Buffers for this many rows, with the slopes that `forward` filled in.
     """
     for layer in reversed(range(len(coefs))):
         np.matmul(A[layer].T, delta, out=work.products[layer])
         gradient[0][layer] += work.products[layer]
-        gradient[1][layer] += delta.sum(axis=0)
+        gradient[1][layer] += work.ones @ delta
         if layer > 0:
             delta = np.matmul(delta, coefs[layer].T, out=work.deltas[layer - 1])
             if code_gradients is not None:
                 delta += code_gradients[layer - 1]
-            delta *= slopes[layer - 1]
+            delta *= work.slopes[layer - 1]

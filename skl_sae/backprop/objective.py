@@ -19,6 +19,10 @@ from .losses import get_loss
 from .network import Network, Workspace, affine, backward, forward
 from .penalties import kl_sparsity, weight_decay
 
+# Raw outputs are kept between the two passes up to this size, and up to eight times it
+# where they are small next to X.
+KEPT_BYTES = 2**25
+
 # Partial sums over the rows, and so the largest useful number of threads.
 N_LANES = 16
 
@@ -131,13 +135,15 @@ class Objective:
         def lane_sums(blocks, work):
             sums = [np.zeros((2, n)) for n in self.network.sizes[1:-1]]
             for rows in blocks:
-                A, s, buffers = dense(self.X, rows), self._weights(rows), work.cut(rows)
+                A, buffers = dense(self.X, rows), work.cut(rows)
+                s = buffers.ones if self.sample_weight is None else self.sample_weight[rows]
+                outputs = [Z[rows] for Z in self._kept] or buffers.outputs
                 for layer, total in enumerate(sums):
-                    Z = affine(A, coefs[layer], intercepts[layer], out=buffers.outputs[layer])
+                    Z = affine(A, coefs[layer], intercepts[layer], out=outputs[layer])
                     on, off = buffers.deltas[layer], buffers.slopes[layer]
                     logistic_pair(Z, k, on=on, off=off)
                     total += s @ on, s @ off
-                    A = on if k == 1 else np.tanh(Z, out=Z)
+                    A = on if k == 1 else np.subtract(on, off, out=on)
             return sums
 
         per_lane = self._over_lanes(lane_sums)
@@ -153,15 +159,20 @@ class Objective:
         def lane_sums(blocks, work):
             value, gradient = 0.0, self.network.gradient_buffer()
             for rows in blocks:
-                X, s, buffers = dense(self.X, rows), self._weights(rows), work.cut(rows)
+                X, buffers = dense(self.X, rows), work.cut(rows)
                 Y = X if self.Y is None else self.Y[rows]
-                A = forward(X, coefs, intercepts, self.network.activation, buffers)
+                hidden = [] if code_gradients is None else [Z[rows] for Z in self._kept]
+                A = forward(X, coefs, intercepts, self.network.activation, buffers, hidden)
                 delta, push = A[-1], code_gradients
-                value += np.dot(s, loss(delta, Y, buffers.slopes[-1]).astype(float))
-                if self.sample_weight is not None:
+                per_row = loss(delta, Y, buffers.slopes[-1])
+                if self.sample_weight is None:
+                    value += per_row.sum(dtype=float)
+                else:
+                    s = self.sample_weight[rows]
+                    value += np.dot(s, per_row.astype(float))
                     delta *= s[:, np.newaxis]
                     push = push and [np.outer(s, g) for g in code_gradients]
-                backward(A, delta, coefs, buffers.slopes, push, gradient[1:], buffers)
+                backward(A, delta, coefs, push, gradient[1:], buffers)
             return value, gradient
 
         per_lane = self._over_lanes(lane_sums)
@@ -218,7 +229,17 @@ class Objective:
         s = self.sample_weight
         return float(self.X.shape[0]) if s is None else float(np.sum(s, dtype=float))
 
-    def _weights(self, rows):
-        s = self.sample_weight
-        n_rows = rows.stop - rows.start
-        return np.ones(n_rows, self.X.dtype) if s is None else s[rows]
+    @cached_property
+    def _kept(self):
+        """Memory for the raw outputs of the hidden layers, from the first pass to the second.
+
+        Empty where that would take much: then the second pass computes them again.
+        """
+        n_rows, itemsize = self.X.shape[0], self.X.dtype.itemsize
+        units = self.network.sizes[1:-1]
+        if n_rows * itemsize * sum(units) > KEPT_BYTES and not (
+            4 * sum(units) <= self.network.sizes[0]
+            and n_rows * itemsize * sum(units) <= 8 * KEPT_BYTES
+        ):
+            return []
+        return [np.empty((n_rows, n), self.X.dtype) for n in units]
