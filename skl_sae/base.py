@@ -233,8 +233,8 @@ def _badness(result, monitor):
 
 def _batches(objective, batch_size, rng):
     """The objectives of one epoch: mini-batches of the rows in random order."""
-    s = objective.sample_weight
-    rows = np.arange(objective.X.shape[0]) if s is None else np.flatnonzero(s)
+    s = objective.weights
+    rows = np.arange(objective.n_rows) if s is None else np.flatnonzero(s)
     order = rng.permutation(rows)
     for start in range(0, len(order), batch_size):
         yield objective.rows(order[start : start + batch_size])

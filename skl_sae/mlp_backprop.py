@@ -504,13 +504,16 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             random_state=self.random_state,
             stratify=_label_index(objective.Y) if one_label else None,
         )
-        parts = objective.rows(train), objective.rows(held_out)
-        if any(p.sample_weight is not None and not p.sample_weight.any() for p in parts):
+        s = objective.sample_weight
+        if s is not None and not (s[train].any() and s[held_out].any()):
             raise ValueError(
                 "early_stopping splits the rows into two parts, and in one of them all "
                 "sample weights are zero: leave out the rows without weight."
             )
-        return parts[0], (parts[1].X, parts[1].Y, parts[1].sample_weight)
+        held_out_rows = [
+            None if part is None else part[held_out] for part in (objective.X, objective.Y, s)
+        ]
+        return objective.rows(train), held_out_rows
 
     # -- predict ------------------------------------------------------------------------
 

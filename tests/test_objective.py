@@ -103,6 +103,22 @@ def test_sparsity_penalty_alone(activation, hidden, weighted):
     assert difference == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("case", TABLE[::4], ids=name)
+def test_some_of_the_rows(case):
+    """The same as an objective on a copy of these rows; rows of rows too."""
+    objective, theta = make_objective(**case)
+    index = np.array([3, 3, 0, 16, 8, 5])
+    copy = replace(
+        objective,
+        X=objective.X[index],
+        Y=None if objective.Y is None else objective.Y[index],
+        sample_weight=None if objective.sample_weight is None else objective.sample_weight[index],
+    )
+    assert_same(objective.rows(index)(theta), copy(theta))
+    again = np.array([5, 1, 2])
+    assert_same(objective.rows(index).rows(again)(theta), copy.rows(again)(theta))
+
+
 def test_no_penalty_is_divided_by_the_number_of_rows():
     objective, theta = make_objective(beta=2.0)
     twice = objective.rows(np.tile(np.arange(len(objective.X)), 2))

@@ -42,6 +42,8 @@ class Objective:
         Targets; None means X itself, as in an autoencoder.
     sample_weight : ndarray of shape (n_rows,), default=None
         Weights s of the rows, not negative and not all zero. Only their ratios matter.
+    index : ndarray of int of shape (n_rows,), default=None
+        The rows of X, Y and sample_weight that count; None means all.
     loss, output_activation : str
         A key of `losses.LOSSES`.
     lam, beta, rho : float
@@ -59,6 +61,7 @@ class Objective:
     X: np.ndarray
     Y: np.ndarray | None = None
     sample_weight: np.ndarray | None = None
+    index: np.ndarray | None = None
     loss: str = "squared_error"
     output_activation: str = "logistic"
     lam: float = 0.0
@@ -90,14 +93,19 @@ class Objective:
         return float(misfit + decay + sparsity), self.network.fold(flat)
 
     def rows(self, index):
-        """The same objective on some of the rows: a mini-batch."""
-        Y, s = self.Y, self.sample_weight
-        return replace(
-            self,
-            X=self.X[index],
-            Y=None if Y is None else Y[index],
-            sample_weight=None if s is None else s[index],
-        )
+        """The same objective on some of its rows, without a copy of them."""
+        return replace(self, index=index if self.index is None else self.index[index])
+
+    @property
+    def n_rows(self):
+        """Number of rows that count."""
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    @property
+    def weights(self):
+        """The weights of the rows that count, or None."""
+        s = self.sample_weight
+        return s if s is None or self.index is None else s[self.index]
 
     def mean_code(self, theta):
         """Mean code ρ̂ of each hidden layer, and 1 - ρ̂ summed on its own.
@@ -135,8 +143,8 @@ class Objective:
         def lane_sums(blocks, work):
             sums = [np.zeros((2, n)) for n in self.network.sizes[1:-1]]
             for rows in blocks:
-                A, buffers = dense(self.X, rows), work.cut(rows)
-                s = buffers.ones if self.sample_weight is None else self.sample_weight[rows]
+                (A, _, s), buffers = self._block(rows), work.cut(rows)
+                s = buffers.ones if s is None else s
                 outputs = [Z[rows] for Z in self._kept] or buffers.outputs
                 for layer, total in enumerate(sums):
                     Z = affine(A, coefs[layer], intercepts[layer], out=outputs[layer])
@@ -159,16 +167,14 @@ class Objective:
         def lane_sums(blocks, work):
             value, gradient = 0.0, self.network.gradient_buffer()
             for rows in blocks:
-                X, buffers = dense(self.X, rows), work.cut(rows)
-                Y = X if self.Y is None else self.Y[rows]
+                (X, Y, s), buffers = self._block(rows), work.cut(rows)
                 hidden = [] if code_gradients is None else [Z[rows] for Z in self._kept]
                 A = forward(X, coefs, intercepts, self.network.activation, buffers, hidden)
                 delta, push = A[-1], code_gradients
                 per_row = loss(delta, Y, buffers.slopes[-1])
-                if self.sample_weight is None:
+                if s is None:
                     value += per_row.sum(dtype=float)
                 else:
-                    s = self.sample_weight[rows]
                     value += np.dot(s, per_row.astype(float))
                     delta *= s[:, np.newaxis]
                     push = push and [np.outer(s, g) for g in code_gradients]
@@ -184,6 +190,12 @@ class Objective:
         return value / self._total_weight, gradient
 
     # -- the rows, shared among threads -------------------------------------------------
+
+    def _block(self, rows):
+        """X, Y and s of one block."""
+        at = rows if self.index is None else self.index[rows]
+        X, Y, s = dense(self.X, at), self.Y, self.sample_weight
+        return X, X if Y is None else Y[at], None if s is None else s[at]
 
     def _over_lanes(self, lane_sums):
         """``lane_sums(blocks, work)`` of every lane, in the order of the lanes.
@@ -205,9 +217,9 @@ class Objective:
 
     @cached_property
     def _lanes(self):
-        n_rows, itemsize = self.X.shape[0], self.X.dtype.itemsize
+        itemsize = self.X.dtype.itemsize
         size = self.block_size or default_block_size(self.network, itemsize)
-        blocks = row_blocks(n_rows, size)
+        blocks = row_blocks(self.n_rows, size)
         return [list(lane) for lane in np.array_split(blocks, min(N_LANES, len(blocks)))]
 
     @cached_property
@@ -226,8 +238,8 @@ class Objective:
 
     @cached_property
     def _total_weight(self):
-        s = self.sample_weight
-        return float(self.X.shape[0]) if s is None else float(np.sum(s, dtype=float))
+        s = self.weights
+        return float(self.n_rows) if s is None else float(np.sum(s, dtype=float))
 
     @cached_property
     def _kept(self):
@@ -235,11 +247,9 @@ class Objective:
 
         Empty where that would take much: then the second pass computes them again.
         """
-        n_rows, itemsize = self.X.shape[0], self.X.dtype.itemsize
-        units = self.network.sizes[1:-1]
-        if n_rows * itemsize * sum(units) > KEPT_BYTES and not (
-            4 * sum(units) <= self.network.sizes[0]
-            and n_rows * itemsize * sum(units) <= 8 * KEPT_BYTES
-        ):
+        n_features, *units, _ = self.network.sizes
+        n_bytes = self.n_rows * sum(units) * self.X.dtype.itemsize
+        limit = 8 * KEPT_BYTES if 4 * sum(units) <= n_features else KEPT_BYTES
+        if n_bytes > limit:
             return []
-        return [np.empty((n_rows, n), self.X.dtype) for n in units]
+        return [np.empty((self.n_rows, n), self.X.dtype) for n in units]
