@@ -86,7 +86,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         L-BFGS or nonlinear conjugate gradients of SciPy, or gradient descent.
     max_iter : int, default=400
         Largest number of iterations (of epochs for "sgd" with ``batch_size``).
-    tol : float, default=1e-4
+    tol : float, default=1e-5
         "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
         ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
         size; "sgd" when ten iterations have not lowered J by ``tol`` of its size.
@@ -191,7 +191,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         n_iter_no_change=10,
         solver="lbfgs",
         max_iter=400,
-        tol=1e-4,
+        tol=1e-5,
         history_size=10,
         learning_rate=0.1,
         batch_size=None,
@@ -291,6 +291,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 "pass sample_weight."
             )
         with all_or_nothing(self):
+            _forget(self, "validation_scores_", "best_validation_score_")
             first = not self.__sklearn_is_fitted__()
             if classes is None and not first:
                 classes = getattr(self, "classes_", None)
@@ -382,8 +383,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         float
             The score; higher is better.
         """
-        metric = accuracy_score if self.task == "classification" else r2_score
-        return metric(y, self.predict(X), sample_weight=sample_weight)
+        prediction = self.predict(X)
+        metric = accuracy_score if self.task_ == "classification" else r2_score
+        return metric(y, prediction, sample_weight=sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -414,7 +416,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             Y = self._encode_labels(y, classes, self.warm_start or not reset).astype(X.dtype)
             sample_weight = self._weigh_classes(Y, sample_weight)
         else:
-            Y = self._check_targets(y).astype(X.dtype)
+            with np.errstate(over="ignore"):  # infinite targets are reported by the fit
+                Y = self._check_targets(y).astype(X.dtype)
         out_activation = self._output_activation(loss)
         sizes = (X.shape[1], *self._hidden_sizes(), Y.shape[1])
         objective = self._make_objective(
@@ -460,15 +463,23 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             raise ValueError(f"y has labels that are not in classes: {unknown.tolist()}.")
         if len(new) < 2 and not multilabel:
             raise ValueError(
-                f"Classification needs at least two classes, but y has one class: {new[0]!r}."
+                "Classification needs at least two classes, but y has one class: "
+                f"{new.tolist()[0]!r}."
             )
-        if goes_on and self.__sklearn_is_fitted__() and not np.array_equal(new, self.classes_):
-            raise ValueError(
-                f"The fit goes on with the classes {self.classes_.tolist()}, but here are "
-                f"{new.tolist()}: fit anew with warm_start=False."
-            )
+        if goes_on and self.__sklearn_is_fitted__():
+            self._check_goes_on(new, multilabel)
         self.classes_, self._multilabel = new, multilabel
         return y if multilabel else label_binarize(y, classes=new)
+
+    def _check_goes_on(self, new, multilabel):
+        """Weights fitted to other labels are no start."""
+        if multilabel != self._multilabel or not np.array_equal(new, self.classes_):
+            kinds = {False: "one label for each row", True: "a 0/1 matrix"}
+            raise ValueError(
+                f"The fit goes on with the classes {self.classes_.tolist()} as "
+                f"{kinds[self._multilabel]}, but y has {new.tolist()} as {kinds[multilabel]}: "
+                "fit anew with warm_start=False."
+            )
 
     def _weigh_classes(self, Y, sample_weight):
         """The sample weights times the weight of each row's class."""
@@ -485,13 +496,15 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             by_class = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=self.classes_[index]
             )
+            if (by_class < 0).any():
+                raise ValueError(f"class_weight must not be negative: {self.class_weight}.")
         return check_weights(weights * by_class[index], Y)
 
     def _check_targets(self, y):
         if self.class_weight is not None:
             raise ValueError("class_weight is for task='classification': pass sample_weight.")
         _forget(self, "classes_")
-        y = np.asarray(y)
+        y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
         return y[:, np.newaxis] if y.ndim == 1 else y
 
     def _hold_out(self, objective):
@@ -504,6 +517,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             random_state=self.random_state,
             stratify=_label_index(objective.Y) if one_label else None,
         )
+        if self.task == "regression" and len(held_out) < 2:
+            raise ValueError(
+                "early_stopping needs at least two rows held out to compute R²: increase "
+                "validation_fraction."
+            )
         s = objective.sample_weight
         if s is not None and not (s[train].any() and s[held_out].any()):
             raise ValueError(
@@ -586,6 +604,8 @@ class EarlyStopping:
     def score(self, theta):
         coefs, intercepts = self.network.unpack(theta.astype(self.X.dtype))
         Z = propagate(self.X, self.network, coefs, intercepts, "identity")
+        if not np.isfinite(Z).all():
+            return -np.inf
         if self.estimator.task == "regression":
             return r2_score(self.Y, Z, sample_weight=self.sample_weight)
         if self.estimator._multilabel:
@@ -597,6 +617,7 @@ class EarlyStopping:
     def keep_best(self, result):
         """The result with the weights that scored best in place of the last ones."""
         if self.best is None:
+            self.best_score = self.score(result.theta)
             return result
         theta, value = self.best
         return result._replace(theta=theta, value=value)
@@ -667,7 +688,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         n_iter_no_change=10,
         solver="lbfgs",
         max_iter=400,
-        tol=1e-4,
+        tol=1e-5,
         history_size=10,
         learning_rate=0.1,
         batch_size=None,
@@ -737,7 +758,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         n_iter_no_change=10,
         solver="lbfgs",
         max_iter=400,
-        tol=1e-4,
+        tol=1e-5,
         history_size=10,
         learning_rate=0.1,
         batch_size=None,

@@ -51,7 +51,7 @@ def test_the_documented_defaults_are_the_real_ones(name):
     for parameter in inspect.signature(cls).parameters.values():
         shown = parameter.default
         shown = f'"{shown}"' if isinstance(shown, str) else str(shown)
-        shown = shown.replace("0.0001", "1e-4")
+        shown = shown.replace("0.0001", "1e-4").replace("1e-05", "1e-5")
         line = next(
             line
             for line in cls.__doc__.splitlines()

@@ -74,7 +74,7 @@ def minimise(objective, theta0, *, solver="lbfgs", callback=never, **options):
     return result
 
 
-def lbfgs(objective, theta0, *, max_iter, tol, callback=never, history_size=10, eps=2e-16):
+def lbfgs(objective, theta0, *, max_iter, tol, callback=never, history_size=10, eps=2.2e-16):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
     It has converged when the largest entry of the gradient is at most ``tol``, or when
@@ -129,6 +129,7 @@ def _scipy_minimise(objective, theta0, method, options, callback):
     return Result(theta, value, curve, found.nfev, status, str(found.message))
 
 
+@np.errstate(all="ignore")  # what overflows is reported by `minimise`
 def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batches=None):
     """Gradient descent: theta <- theta - learning_rate * gradient.
 
@@ -164,6 +165,8 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
             value, n_batches = _epoch(theta, batches(), learning_rate)
             n_evaluations += n_batches
         curve.append(value)
+        if not np.isfinite(value):
+            break
         if callback(len(curve), theta, value):
             status = "stopped"
             break

@@ -1,0 +1,783 @@
+"""Bad input gets one clear sentence, and a fit that fails leaves nothing half done."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+from skl_sae import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae.backprop.objective import Objective
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(size=(30, 4))
+LABELS = np.repeat([0, 1, 2], 10)
+TARGETS = X @ [1.0, -2.0, 0.5, 1.0]
+
+
+def sae(**params):
+    return SparseAutoencoder(**{"n_components": 3, "max_iter": 5, "random_state": 0, **params})
+
+
+def classifier(**params):
+    return MLPBackpropClassifier(
+        **{"hidden_layer_sizes": (3,), "max_iter": 5, "random_state": 0, **params}
+    )
+
+
+def regressor(**params):
+    return MLPBackpropRegressor(
+        **{"hidden_layer_sizes": (3,), "max_iter": 5, "random_state": 0, **params}
+    )
+
+
+def generic(**params):
+    return MLPBackprop(**{"hidden_layer_sizes": (3,), "max_iter": 5, "random_state": 0, **params})
+
+
+def y_for(estimator, labels=LABELS, targets=TARGETS):
+    """Targets that suit the estimator; None for the autoencoder."""
+    if isinstance(estimator, SparseAutoencoder):
+        return None
+    is_regressor = isinstance(estimator, MLPBackpropRegressor)
+    is_regressor |= getattr(estimator, "task", None) == "regression"
+    return targets if is_regressor else labels
+
+
+def fit(estimator, X=X, **options):
+    return estimator.fit(X, y_for(estimator), **options)
+
+
+def message_of_fit(estimator, X, y):
+    """What a fit says when it refuses the data; empty if it does not refuse."""
+    try:
+        estimator.fit(X, y)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def weights_are_finite(estimator):
+    return all(np.isfinite(W).all() for W in [*estimator.coefs_, *estimator.intercepts_])
+
+
+def methods_of(estimator):
+    names = ["transform", "predict", "predict_proba", "predict_log_proba", "score_samples"]
+    return [name for name in names if hasattr(estimator, name)]
+
+
+def assert_as_before(estimator, before):
+    after = vars(estimator)
+    assert list(after) == list(before)
+    assert all(after[name] is before[name] for name in before)
+
+
+EACH = [sae(), classifier(), regressor(), generic(task="regression")]
+SUPERVISED = EACH[1:]
+each_estimator = pytest.mark.parametrize("estimator", EACH, ids=repr)
+each_supervised = pytest.mark.parametrize("estimator", SUPERVISED, ids=repr)
+
+
+def with_value(value, dtype=float):
+    bad = X.astype(dtype)
+    bad[3, 2] = value
+    return bad
+
+
+BAD_X = {
+    "nan": (with_value(np.nan), "contains NaN"),
+    "inf": (with_value(np.inf), "contains infinity"),
+    "nan in float32": (with_value(np.nan, np.float32), "contains NaN"),
+    "nan in a sparse matrix": (csr_array(with_value(np.nan)), "contains NaN"),
+    "complex": (with_value(1j, complex), "Complex data not supported"),
+    "one dimension": (X[:, 0], "Expected 2D array"),
+    "three dimensions": (X[np.newaxis], "dim 3"),
+    "no rows": (X[:0], "0 sample"),
+    "no columns": (X[:, :0], "0 feature"),
+    "ragged": ([[0.1, 0.2, 0.3, 0.4], [0.5]] * 15, "inhomogeneous|sequence"),
+    "strings": (np.full((30, 4), "x"), "could not convert string to float"),
+    "a string": ("words", "Expected 2D array|could not convert"),
+    "None": (None, "Expected 2D array"),
+}
+bad_data = pytest.mark.parametrize(("bad", "message"), BAD_X.values(), ids=BAD_X)
+
+
+# -- X -----------------------------------------------------------------------------------
+
+
+@each_estimator
+@bad_data
+def test_fit_rejects_bad_x_and_stays_unfitted(estimator, bad, message):
+    estimator = clone(estimator)
+    before = dict(vars(estimator))
+    with pytest.raises((ValueError, TypeError), match=message):
+        fit(estimator, bad)
+    assert_as_before(estimator, before)
+    with pytest.raises(NotFittedError):
+        estimator.predict(X)
+
+
+@each_estimator
+@bad_data
+def test_fitted_methods_reject_bad_x(estimator, bad, message):
+    fitted = fit(clone(estimator))
+    for name in methods_of(fitted):
+        with pytest.raises((ValueError, TypeError), match=message):
+            getattr(fitted, name)(bad)
+    with pytest.raises((ValueError, TypeError), match=message):
+        fitted.score(bad, y_for(fitted))
+
+
+@each_estimator
+@pytest.mark.parametrize("n_columns", [3, 5])
+def test_wrong_number_of_columns(estimator, n_columns):
+    fitted = fit(clone(estimator))
+    wrong = np.zeros((30, n_columns))
+    for name in methods_of(fitted):
+        with pytest.raises(ValueError, match=f"X has {n_columns} features, but .* is expecting 4"):
+            getattr(fitted, name)(wrong)
+    with pytest.raises(ValueError, match=f"X has {n_columns} features"):
+        fitted.score(wrong, y_for(fitted))
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (np.zeros((5, 4)), "4 columns, but codes of this SparseAutoencoder have 3"),
+        (np.full((5, 3), np.nan), "contains NaN"),
+        (np.zeros(3), "Expected 2D array"),
+        (np.zeros((0, 3)), "0 sample"),
+    ],
+)
+def test_inverse_transform_rejects_bad_codes(codes, message):
+    with pytest.raises(ValueError, match=message):
+        fit(sae()).inverse_transform(codes)
+
+
+@pytest.mark.parametrize("estimator", [sae(), regressor()], ids=repr)
+def test_one_row_is_enough(estimator):
+    y = y_for(estimator, targets=TARGETS[:1])
+    fitted = clone(estimator).fit(X[:1], y)
+    assert np.isfinite(fitted.predict(X)).all()
+    assert np.isfinite(fitted.loss_)
+
+
+def test_one_row_is_one_class():
+    with pytest.raises(ValueError, match="at least two classes, but y has one class: 0"):
+        classifier().fit(X[:1], LABELS[:1])
+
+
+@each_estimator
+def test_one_column_works(estimator):
+    fitted = fit(clone(estimator), X[:, :1])
+    assert len(fitted.predict(X[:, :1])) == 30
+
+
+@each_estimator
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_constant_columns_leave_all_attributes_finite(estimator, value):
+    constant = X.copy()
+    constant[:, 1:] = value
+    fitted = fit(clone(estimator), constant)
+    arrays = [*fitted.coefs_, *fitted.intercepts_, fitted.loss_curve_, fitted.loss_]
+    assert all(np.isfinite(a).all() for a in arrays)
+    assert np.isfinite(fitted.predict(constant)).all()
+
+
+def test_rows_that_are_all_the_same():
+    same = np.tile(X[:1], (20, 1))
+    fitted = sae().fit(same)
+    assert np.isfinite(fitted.mean_activation_).all()
+    assert fitted.score(same) == 0  # not reproduced to the last digit, and nothing varies
+
+
+# -- parameters --------------------------------------------------------------------------
+
+COMMON_BAD = [
+    ("rho", 0),
+    ("rho", 1),
+    ("rho", -0.1),
+    ("rho", np.nan),
+    ("lam", -1e-9),
+    ("lam", np.inf),
+    ("beta", -1),
+    ("beta", "3"),
+    ("activation", "sigmoid"),
+    ("solver", "adam"),
+    ("max_iter", 0),
+    ("max_iter", 2.5),
+    ("tol", -1),
+    ("history_size", 0),
+    ("learning_rate", 0),
+    ("batch_size", 0),
+    ("n_init", 0),
+    ("warm_start", "yes"),
+    ("random_state", "seed"),
+    ("verbose", -1),
+]
+SAE_BAD = [
+    ("n_components", 0),
+    ("n_components", 2.5),
+    ("n_components", None),
+    ("output_activation", "softmax"),
+    ("output_activation", "relu"),
+    ("loss", "hinge"),
+    ("tied_weights", None),
+]
+MLP_BAD = [
+    ("hidden_layer_sizes", 0),
+    ("hidden_layer_sizes", 2.5),
+    ("hidden_layer_sizes", (3, 0)),
+    ("hidden_layer_sizes", (3, 2.5)),
+    ("hidden_layer_sizes", ((3, 2),)),
+    ("hidden_layer_sizes", ("3",)),
+    ("hidden_layer_sizes", "3"),
+    ("hidden_layer_sizes", None),
+    ("transform_layer", 0.5),
+    ("validation_fraction", 1.0),
+    ("n_iter_no_change", 0),
+]
+CASES = [
+    *[(e, *pair) for pair in COMMON_BAD for e in EACH],
+    *[(sae(), *pair) for pair in SAE_BAD],
+    *[(classifier(), *pair) for pair in [*MLP_BAD, ("loss", "hinge"), ("class_weight", "even")]],
+    *[(regressor(), *pair) for pair in MLP_BAD],
+    (generic(), "task", "clustering"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "name", "value"), CASES, ids=str)
+def test_bad_parameter_is_named(estimator, name, value):
+    estimator = clone(estimator).set_params(**{name: value})
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=name):
+        fit(estimator)
+    assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize("output_activation", ["tanh", "identity"])
+def test_missing_pair_of_loss_and_activation_lists_the_pairs(output_activation):
+    estimator = sae(loss="log_loss", output_activation=output_activation)
+    with pytest.raises(ValueError, match="does not go with") as caught:
+        fit(estimator)
+    for pair in (("squared_error", "identity"), ("log_loss", "logistic")):
+        assert "loss={!r} with output_activation={!r}".format(*pair) in str(caught.value)
+
+
+def test_regression_has_no_log_loss():
+    with pytest.raises(ValueError, match="'log_loss' does not go with"):
+        fit(generic(task="regression", loss="log_loss"))
+
+
+@each_estimator
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+def test_sparsity_needs_a_bounded_activation(estimator, activation):
+    estimator = clone(estimator).set_params(activation=activation, beta=0.1)
+    with pytest.raises(ValueError, match=r"beta=0.1 .* needs activation='logistic' or 'tanh'"):
+        fit(estimator)
+
+
+@each_estimator
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_partial_fit_exists_for_sgd_only(estimator, solver):
+    assert hasattr(clone(estimator).set_params(solver="sgd"), "partial_fit")
+    estimator = clone(estimator).set_params(solver=solver)
+    assert not hasattr(estimator, "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit"):
+        estimator.partial_fit(X, y_for(estimator))
+
+
+# -- sample weights ----------------------------------------------------------------------
+
+BAD_WEIGHTS = {
+    "zero": (np.zeros(30), "weights? .*zero"),
+    "negative": (-np.ones(30), "Negative values"),
+    "one negative": (np.where(np.arange(30) == 7, -1e-9, 1), "Negative values"),
+    "nan": (np.full(30, np.nan), "NaN"),
+    "inf": (np.full(30, np.inf), "infinity"),
+    "too few": (np.ones(29), r"\(29,\)"),
+    "a matrix": (np.ones((30, 1)), "1D"),
+    "strings": (["heavy"] * 30, "could not convert"),
+}
+
+
+@each_estimator
+@pytest.mark.parametrize(("weights", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
+def test_bad_weights(estimator, weights, message):
+    estimator = clone(estimator)
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=f"(?i){message}"):
+        fit(estimator, sample_weight=weights)
+    assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize(("weights", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
+def test_bad_weights_in_score(weights, message):
+    with pytest.raises(ValueError, match=f"(?i){message}"):
+        fit(sae()).score(X, sample_weight=weights)
+
+
+@each_supervised
+def test_early_stopping_needs_weight_on_both_sides(estimator):
+    estimator = clone(estimator).set_params(early_stopping=True)
+    weights = np.eye(30)[0]
+    with pytest.raises(ValueError, match=r"early_stopping .* weights are zero"):
+        fit(estimator, sample_weight=weights)
+
+
+def test_early_stopping_needs_two_rows_for_r2():
+    """R² of the one row held out of five does not exist."""
+    estimator = regressor(early_stopping=True)
+    with pytest.raises(ValueError, match=r"validation_fraction|held out"):
+        estimator.fit(X[:5], TARGETS[:5])
+
+
+@pytest.mark.parametrize("n_rows", [21, 11])
+def test_early_stopping_of_tiny_classes_is_refused_clearly(n_rows):
+    with pytest.raises(ValueError, match=r"least populated class|number of classes"):
+        classifier(early_stopping=True).fit(X[:n_rows], LABELS[:n_rows])
+
+
+# -- y -----------------------------------------------------------------------------------
+
+BAD_LABELS = {
+    "one class": (np.zeros(30, int), "at least two classes, but y has one class"),
+    "real numbers": (TARGETS, "Unknown label type"),
+    "nan": (np.where(LABELS == 1, np.nan, LABELS), "contains NaN"),
+    "inf": (np.where(LABELS == 1, np.inf, LABELS), "infinity"),
+    "several columns": (np.c_[LABELS, LABELS], "MultiOutputClassifier"),
+    "too few": (LABELS[:-1], "inconsistent numbers of samples"),
+    "None": (None, "requires y to be passed"),
+    "mixed": (np.array([0, "a", 1] * 10, dtype=object), "[Ll]abel|mix"),
+    "three dimensions": (np.zeros((30, 2, 2)), "dim 3"),
+}
+BAD_TARGETS = {
+    "nan": (with_value(np.nan)[:, 2], "contains NaN"),
+    "inf": (with_value(np.inf)[:, 2], "infinity"),
+    "strings": (np.full(30, "x"), "could not convert|numeric"),
+    "complex": (TARGETS + 1j, "(?i)complex"),
+    "too few": (TARGETS[:-1], "inconsistent numbers of samples"),
+    "None": (None, "requires y to be passed"),
+    "three dimensions": (np.zeros((30, 2, 2)), "dim 3"),
+}
+
+
+@pytest.mark.parametrize("estimator", [classifier(), generic()], ids=repr)
+@pytest.mark.parametrize(("y", "message"), BAD_LABELS.values(), ids=BAD_LABELS)
+def test_bad_labels(estimator, y, message):
+    estimator = clone(estimator)
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, y)
+    assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize("estimator", [regressor(), generic(task="regression")], ids=repr)
+@pytest.mark.parametrize(("y", "message"), BAD_TARGETS.values(), ids=BAD_TARGETS)
+def test_bad_targets(estimator, y, message):
+    estimator = clone(estimator)
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(X, y)
+    assert_as_before(estimator, before)
+
+
+def test_sparse_targets_of_regression_are_used_or_refused_clearly():
+    y, estimator = np.c_[TARGETS, TARGETS], regressor()
+    refusal = message_of_fit(estimator, X, csr_array(y))
+    if refusal:
+        assert "sparse" in refusal.lower()
+    else:
+        assert_array_equal(estimator.predict(X), regressor().fit(X, y).predict(X))
+
+
+def test_sparse_label_matrix_works():
+    Y = (X[:, :2] > 0.5).astype(int)
+    dense, sparse = classifier().fit(X, Y), classifier().fit(X, csr_array(Y))
+    assert_array_equal(dense.predict(X), sparse.predict(X))
+
+
+def test_labels_unseen_in_fit_count_as_errors_in_score():
+    fitted = classifier(max_iter=50).fit(X[:20], LABELS[:20])
+    y = np.full(30, 7)
+    y[:10] = fitted.predict(X[:10])
+    assert fitted.score(X, y) == pytest.approx(1 / 3)
+
+
+def test_column_of_labels_warns_as_in_scikit_learn():
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        fitted = classifier().fit(X, LABELS[:, np.newaxis])
+    assert fitted.predict(X).shape == (30,)
+
+
+@pytest.mark.parametrize("weights", [{"a": 1.0, "b": 2.0}, {7: 1.0}])
+def test_class_weight_must_name_the_classes(weights):
+    with pytest.raises(ValueError, match="class"):
+        fit(classifier(class_weight=weights))
+
+
+@pytest.mark.parametrize("weights", [{0: 0, 1: 0, 2: 0}, {0: -1, 1: 1, 2: 1}])
+def test_class_weights_are_checked_like_sample_weights(weights):
+    with pytest.raises(ValueError, match=r"weights? "):
+        fit(classifier(class_weight=weights))
+
+
+def test_class_weight_is_not_for_regression():
+    with pytest.raises(ValueError, match="class_weight is for task='classification'"):
+        fit(generic(task="regression", class_weight="balanced"))
+
+
+def test_class_weight_is_not_for_several_labels():
+    with pytest.raises(ValueError, match="class_weight takes one label for each row"):
+        classifier(class_weight="balanced").fit(X, (X > 0.5).astype(int))
+
+
+def test_classes_are_not_for_regression():
+    with pytest.raises(ValueError, match="classes is for task='classification'"):
+        generic(task="regression", solver="sgd").partial_fit(X, TARGETS, classes=[0, 1])
+
+
+def test_partial_fit_rejects_what_it_can_not_do():
+    with pytest.raises(ValueError, match="partial_fit takes no class_weight"):
+        classifier(solver="sgd", class_weight="balanced").partial_fit(X, LABELS)
+    with pytest.raises(ValueError, match="partial_fit can't stop early"):
+        classifier(solver="sgd", early_stopping=True).partial_fit(X, LABELS)
+
+
+def test_partial_fit_rejects_labels_that_are_not_in_classes():
+    estimator = classifier(solver="sgd")
+    with pytest.raises(ValueError, match=r"not in classes: \[2\]"):
+        estimator.partial_fit(X, LABELS, classes=[0, 1])
+    estimator.partial_fit(X[:20], LABELS[:20])
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"not in classes: \[2\]"):
+        estimator.partial_fit(X, LABELS)
+    with pytest.raises(ValueError, match="goes on with the classes"):
+        estimator.partial_fit(X, LABELS, classes=[0, 1, 2])
+    assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize("go_on", ["partial_fit", "fit"])
+def test_a_fit_does_not_go_on_with_another_kind_of_labels(go_on):
+    """Three labels in a 0/1 matrix are not three classes, although the shapes agree."""
+    estimator = classifier(solver="sgd", warm_start=True).fit(X, (X[:, :3] > 0.5).astype(int))
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"label|classes"):
+        getattr(estimator, go_on)(X, LABELS)
+    assert_as_before(estimator, before)
+
+
+# -- layers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", [2, -3])
+@pytest.mark.parametrize("method", ["transform", "get_feature_names_out"])
+def test_transform_layer_out_of_range(layer, method):
+    fitted = fit(classifier(hidden_layer_sizes=(3, 2))).set_params(transform_layer=layer)
+    arguments = (X,) if method == "transform" else ()
+    with pytest.raises(ValueError, match=f"transform_layer={layer} .* 2 hidden layers"):
+        getattr(fitted, method)(*arguments)
+
+
+def test_transform_without_hidden_layers():
+    fitted = fit(classifier(hidden_layer_sizes=()))
+    assert fitted.predict(X).shape == (30,)
+    with pytest.raises(ValueError, match="0 hidden layers"):
+        fitted.transform(X)
+
+
+# -- warm start --------------------------------------------------------------------------
+
+
+@each_estimator
+def test_warm_start_with_other_shapes(estimator):
+    estimator = fit(clone(estimator).set_params(warm_start=True))
+    before, predictions = dict(vars(estimator)), estimator.predict(X)
+    with pytest.raises(ValueError, match=r"shapes .* fit anew with warm_start=False"):
+        fit(estimator, X[:, :3])
+    assert_as_before(estimator, before)
+    assert_array_equal(estimator.predict(X), predictions)
+    sizes = "n_components" if isinstance(estimator, SparseAutoencoder) else "hidden_layer_sizes"
+    with pytest.raises(ValueError, match="keep the layer sizes"):
+        fit(estimator.set_params(**{sizes: 7}))
+
+
+def test_warm_start_with_other_classes():
+    estimator = fit(classifier(warm_start=True))
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"classes \[0, 1, 2\] as .* but y has \[0, 1\]"):
+        estimator.fit(X[:20], LABELS[:20])
+    assert_as_before(estimator, before)
+
+
+# -- range of the decoder ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("activation", "low"), [("logistic", 0), ("tanh", -1)])
+@pytest.mark.parametrize("convert", [np.asarray, csr_array])
+def test_data_outside_the_range_of_the_decoder_warn_and_fit(activation, low, convert):
+    estimator = sae(output_activation=activation)
+    with pytest.warns(UserWarning, match=rf"outside \[{low}, 1\].*MinMaxScaler.*identity") as seen:
+        fit(estimator, convert(3 * X))
+    assert [w.filename for w in seen if w.category is UserWarning] == [__file__]
+    assert estimator.predict(X).shape == X.shape
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_minmax_scaled_data_do_not_warn(dtype):
+    """MinMaxScaler may miss 1 by a rounding error: its user has done what we ask for."""
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        data = rng.normal(scale=100, size=(40, 5)).astype(dtype)
+        sae(max_iter=1).fit(MinMaxScaler().fit_transform(data))
+        sae(max_iter=1, output_activation="tanh").fit(MinMaxScaler((-1, 1)).fit_transform(data))
+
+
+def test_linear_decoder_takes_any_data():
+    fit(sae(output_activation="identity"), StandardScaler().fit_transform(X))
+
+
+# -- overflow ----------------------------------------------------------------------------
+
+HUGE = {"float64": X * 1e200, "float32": (X * 1e30).astype(np.float32)}
+huge = pytest.mark.parametrize("data", HUGE.values(), ids=HUGE)
+
+
+@pytest.mark.filterwarnings("ignore:X has values outside:UserWarning")
+@huge
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+@pytest.mark.parametrize("output_activation", ["logistic", "tanh", "identity"])
+def test_overflow_of_the_autoencoder_asks_for_scaling(data, solver, output_activation):
+    estimator = sae(solver=solver, output_activation=output_activation)
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"SparseAutoencoder can't be fitted.*Scale the data"):
+        estimator.fit(data)
+    assert_as_before(estimator, before)
+
+
+@huge
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_overflow_of_a_network_asks_for_scaling(data, solver, early_stopping):
+    estimator = regressor(solver=solver, activation="relu", early_stopping=early_stopping)
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"MLPBackpropRegressor can't be fitted.*Scale the data"):
+        estimator.fit(data, TARGETS)
+    assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_overflow_of_the_targets_asks_for_scaling(dtype, early_stopping):
+    estimator = regressor(early_stopping=early_stopping)
+    with pytest.raises(ValueError, match=r"can't be fitted.*Scale the data"):
+        estimator.fit(X.astype(dtype), 1e200 * TARGETS)
+
+
+@huge
+@pytest.mark.parametrize("activation", ["logistic", "tanh", "relu", "identity"])
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+@pytest.mark.parametrize("estimator", [classifier(), regressor()], ids=repr)
+def test_huge_data_are_fitted_or_refused_clearly(estimator, data, activation, solver):
+    """A bounded activation may bear them; no RuntimeWarning of NumPy comes through."""
+    estimator = clone(estimator).set_params(activation=activation, solver=solver)
+    refusal = message_of_fit(estimator, data, y_for(estimator))
+    if refusal:
+        assert "Scale the data" in refusal
+    else:
+        assert weights_are_finite(estimator)
+        assert len(estimator.predict(data)) == 30
+
+
+@each_estimator
+@pytest.mark.parametrize("learning_rate", [1e10, 1e200, 1e308])
+@pytest.mark.parametrize("batch_size", [None, 7])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_huge_learning_rate(estimator, learning_rate, batch_size, dtype):
+    """It diverges, or saturates every unit; no RuntimeWarning of NumPy comes through."""
+    estimator = clone(estimator).set_params(
+        solver="sgd", learning_rate=learning_rate, batch_size=batch_size, max_iter=60
+    )
+    refusal = message_of_fit(estimator, X.astype(dtype), y_for(estimator))
+    assert "smaller learning_rate" in refusal if refusal else weights_are_finite(estimator)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_divergence_of_sgd_names_the_learning_rate(early_stopping):
+    estimator = regressor(
+        solver="sgd",
+        learning_rate=1e6,
+        activation="relu",
+        early_stopping=early_stopping,
+        max_iter=100,
+    )
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"can't be fitted.*a smaller learning_rate"):
+        estimator.fit(X, TARGETS)
+    assert_as_before(estimator, before)
+
+
+@each_estimator
+@pytest.mark.parametrize("learning_rate", [1e6, 1e308])
+def test_too_long_a_step_of_partial_fit_is_not_silent_and_not_taken(estimator, learning_rate):
+    estimator = clone(estimator).set_params(solver="sgd", lam=1)
+    estimator.partial_fit(X, y_for(estimator))
+    predictions = estimator.predict(X)
+    estimator.set_params(learning_rate=learning_rate)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        refusal = ""
+        try:
+            estimator.partial_fit(X, y_for(estimator))
+        except ValueError as error:
+            refusal = str(error)
+    assert not [w for w in caught if w.category is RuntimeWarning]
+    assert "learning_rate" in refusal + " ".join(str(w.message) for w in caught)
+    assert_array_equal(estimator.predict(X), predictions)
+
+
+@each_estimator
+def test_too_long_steps_of_a_fit_warn_and_keep_the_start(estimator):
+    estimator = clone(estimator).set_params(solver="sgd", lam=1, learning_rate=1e3)
+    with pytest.warns(ConvergenceWarning, match=r"no lower value.*decrease learning_rate") as seen:
+        fit(estimator)
+    assert len(seen) == 1
+    assert not estimator.converged_
+    assert estimator.loss_ < estimator.loss_curve_.min()
+
+
+@each_estimator
+@huge
+def test_methods_bear_huge_data(estimator, data):
+    """No warning, and no NaN: at worst an infinite value."""
+    fitted = fit(clone(estimator))
+    for name in methods_of(fitted):
+        assert not np.isnan(getattr(fitted, name)(data)).any(), name
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e300])
+def test_score_bears_huge_data(scale):
+    fitted = fit(sae())
+    score = fitted.score(scale * X)
+    assert not score > 0
+
+
+def test_huge_codes_are_decoded():
+    fitted = fit(sae())
+    assert np.isfinite(fitted.inverse_transform(1e300 * X[:, :3])).all()
+
+
+# -- all or nothing ----------------------------------------------------------------------
+
+
+def interrupt_after(n_calls, monkeypatch, error=KeyboardInterrupt):
+    """Let the objective raise after some evaluations."""
+    original, calls = Objective.__call__, []
+
+    def interrupted(self, theta):
+        calls.append(1)
+        if len(calls) > n_calls:
+            raise error
+        return original(self, theta)
+
+    monkeypatch.setattr(Objective, "__call__", interrupted)
+
+
+@each_estimator
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+def test_interrupted_first_fit_leaves_nothing(estimator, solver, error, monkeypatch):
+    estimator = clone(estimator).set_params(solver=solver)
+    before = dict(vars(estimator))
+    interrupt_after(2, monkeypatch, error)
+    with pytest.raises(error):
+        fit(estimator)
+    assert_as_before(estimator, before)
+    with pytest.raises(NotFittedError):
+        estimator.transform(X)
+
+
+@each_estimator
+@pytest.mark.parametrize("solver", ["lbfgs", "sgd"])
+def test_interrupted_second_fit_leaves_the_first(estimator, solver, monkeypatch):
+    estimator = fit(clone(estimator).set_params(solver=solver))
+    before, predictions = dict(vars(estimator)), estimator.predict(X)
+    interrupt_after(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        fit(estimator, X[:, :3])
+    assert_as_before(estimator, before)
+    assert_array_equal(estimator.predict(X), predictions)
+
+
+@each_estimator
+def test_interrupted_partial_fit_leaves_the_weights(estimator, monkeypatch):
+    estimator = clone(estimator).set_params(solver="sgd")
+    estimator.partial_fit(X, y_for(estimator))
+    before, predictions = dict(vars(estimator)), estimator.predict(X)
+    interrupt_after(1, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.partial_fit(X, y_for(estimator))
+    assert_as_before(estimator, before)
+    assert_array_equal(estimator.predict(X), predictions)
+
+
+@pytest.mark.parametrize("estimator", [classifier(), generic()], ids=repr)
+def test_failed_second_fit_leaves_the_first(estimator):
+    """Also what a fit sets early (the classes) and removes (the validation scores)."""
+    estimator = fit(clone(estimator).set_params(early_stopping=True))
+    predictions = estimator.predict(X)
+    before = dict(vars(estimator.set_params(beta=1, activation="relu", early_stopping=False)))
+    with pytest.raises(ValueError, match="beta"):
+        estimator.fit(X, LABELS.astype(str))
+    assert_as_before(estimator, before)
+    estimator.set_params(beta=0, activation="tanh")
+    assert_array_equal(estimator.predict(X), predictions)
+
+
+@each_estimator
+def test_every_method_of_an_unfitted_estimator_says_so(estimator):
+    estimator = clone(estimator)
+    for name in [*methods_of(estimator), "score"]:
+        arguments = (X, y_for(estimator)) if name == "score" else (X,)
+        with pytest.raises(NotFittedError, match="not fitted yet"):
+            getattr(estimator, name)(*arguments)
+    with pytest.raises(NotFittedError):
+        estimator.get_feature_names_out()
+    if hasattr(estimator, "inverse_transform"):
+        with pytest.raises(NotFittedError):
+            estimator.inverse_transform(X[:, :3])
+
+
+# -- convergence -------------------------------------------------------------------------
+
+
+@each_estimator
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+@pytest.mark.parametrize("n_init", [1, 3])
+def test_one_warning_at_max_iter(estimator, solver, n_init):
+    estimator = clone(estimator).set_params(solver=solver, max_iter=2, tol=1e-9, n_init=n_init)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        estimator.fit(X, y_for(estimator))
+    assert [w.category for w in caught] == [ConvergenceWarning]
+    text = str(caught[0].message)
+    assert "max_iter=2" in text
+    assert "tol=1e-09" in text
+    assert type(estimator).__name__ in text
+    assert caught[0].filename == __file__
+    assert not estimator.converged_
+    assert estimator.n_iter_ == 2
+
+
+@each_estimator
+@pytest.mark.filterwarnings("error")
+def test_no_warning_when_it_has_converged(estimator):
+    estimator = fit(clone(estimator).set_params(max_iter=2000, tol=1e-2))
+    assert estimator.converged_
+    assert estimator.n_iter_ < 2000
