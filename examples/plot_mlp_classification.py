@@ -33,13 +33,13 @@ from skl_sae import MLPBackpropClassifier
 # trains on four fifths of the rows.
 #
 # All other parameters are the defaults, but for ``max_iter``, which is so large that no solver
-# runs into it.
+# runs into it, and ``tol``, which is scikit-learn's default for all.
 
 LAM = 1e-3
 
 
 def networks(n_train):
-    common = {"hidden_layer_sizes": (50,), "activation": "tanh", "max_iter": 1000}
+    common = {"hidden_layer_sizes": (50,), "activation": "tanh", "max_iter": 1000, "tol": 1e-4}
     common["random_state"] = 0
     return {
         "MLPBackpropClassifier": MLPBackpropClassifier(lam=LAM, **common),
