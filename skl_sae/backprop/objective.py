@@ -24,7 +24,7 @@ from .penalties import kl_sparsity, weight_decay
 KEPT_BYTES = 2**25
 
 # Partial sums over the rows, and so the largest useful number of threads.
-N_LANES = 16
+N_LANES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,8 @@ class Objective:
         loss = get_loss(self.loss, self.output_activation)
 
         def lane_sums(blocks, work):
-            value, gradient = 0.0, self.network.gradient_buffer()
+            value, gradient = 0.0, self._lane_gradients[blocks[0].start]
+            gradient[0].fill(0)
             for rows in blocks:
                 (X, Y, s), buffers = self._block(rows), work.cut(rows)
                 hidden = [] if code_gradients is None else [Z[rows] for Z in self._kept]
@@ -182,12 +183,12 @@ class Objective:
             return value, gradient
 
         per_lane = self._over_lanes(lane_sums)
-        value, gradient = per_lane[0]
-        for lane_value, (lane_flat, _, _) in per_lane[1:]:
+        value, total = 0.0, self.network.gradient_buffer()
+        for lane_value, lane_gradient in per_lane:
             value += lane_value
-            gradient[0][:] += lane_flat
-        gradient[0][:] /= self._total_weight
-        return value / self._total_weight, gradient
+            total[0][:] += lane_gradient[0]
+        total[0][:] /= self._total_weight
+        return value / self._total_weight, total
 
     # -- the rows, shared among threads -------------------------------------------------
 
@@ -230,6 +231,11 @@ class Objective:
             n_rows = first.stop - first.start
             workspaces.put(Workspace.allocate(self.network, n_rows, self.X.dtype))
         return workspaces
+
+    @cached_property
+    def _lane_gradients(self):
+        """A buffer for the gradient of each lane, by its first row."""
+        return {lane[0].start: self.network.gradient_buffer() for lane in self._lanes}
 
     @cached_property
     def _pool(self):
