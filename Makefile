@@ -4,13 +4,18 @@ VENV ?= .venv
 PICTURES ?= demo
 BIN = $(VENV)/bin
 
-.PHONY: demo test lint oldest clean
+.PHONY: demo examples test lint oldest clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
 	SKL_SAE_PICTURES=$(PICTURES) $(BIN)/python examples/plot_natural_image_edges.py
 	SKL_SAE_PICTURES=$(PICTURES) $(BIN)/python examples/plot_digits_grid_search.py
 	@echo "The pictures are in $(abspath $(PICTURES)): $$(cd $(PICTURES) && ls *.png | tr '\n' ' ')"
+
+examples: $(VENV)/.demo
+	mkdir -p $(PICTURES)
+	set -e; for script in examples/plot_*.py; do echo "$$script"; \
+		SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python -W error "$$script"; done
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n auto
@@ -46,4 +51,4 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf .venv .venv-oldest $(PICTURES) build dist
+	rm -rf .venv .venv-ci .venv-oldest $(PICTURES) build dist

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._compat import Interval, StrOptions, check_sample_weight
 from ._threads import blas_on_one_thread
@@ -36,6 +36,22 @@ def all_or_nothing(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+class Monitor:
+    """Callback of one run: it watches nothing, and the best run has the lowest objective."""
+
+    def __call__(self, n_iter, theta, value):
+        """Whether to stop."""
+        return False
+
+    def keep_best(self, result, objective):
+        """The result to keep of this run; sets ``best_score``, by which runs are compared."""
+        self.best_score = -result.value
+        return result
+
+    def store(self, estimator):
+        """Set the fitted attributes that this monitor knows."""
 
 
 class BackpropEstimator(BaseEstimator):
@@ -108,24 +124,23 @@ class BackpropEstimator(BaseEstimator):
 
     # -- initialise and minimise --------------------------------------------------------
 
-    def _fit(self, objective, make_monitor=None):
+    def _fit(self, objective, make_monitor=Monitor):
         """Minimise from every start and store the best run."""
         with blas_on_one_thread() as n_threads:
             objective = replace(objective, n_threads=n_threads)
             result, monitor = self._best_run(objective, make_monitor)
         _warn_unless_converged(self, result)
         self._store(objective, result)
-        if monitor is not None:
-            monitor.store(self)
+        monitor.store(self)
 
     def _best_run(self, objective, make_monitor):
         rng = check_random_state(self.random_state)
         runs = []
         for theta0 in self._starts(objective, rng):
-            monitor = make_monitor() if make_monitor else None
+            monitor = make_monitor()
             result = self._minimise(objective, theta0, rng, self.max_iter, monitor)
-            runs.append((result if monitor is None else monitor.keep_best(result), monitor))
-        return min(runs, key=lambda run: _badness(*run))
+            runs.append((monitor.keep_best(result, objective), monitor))
+        return max(runs, key=lambda run: run[1].best_score)
 
     def _partial_fit(self, objective):
         """One step, or one epoch of mini-batches, from the present weights."""
@@ -138,7 +153,7 @@ class BackpropEstimator(BaseEstimator):
         curve = list(self.loss_curve_) if fitted else []
         evaluations = self.n_evaluations_ if fitted else 0
         result = self._minimise(objective, theta, rng, max_iter=1)
-        if result.status == "failed":
+        if result.status == "failed" and self.batch_size is None:
             _warn_unless_converged(self, result)
         result = result._replace(
             loss_curve=curve + result.loss_curve,
@@ -166,7 +181,7 @@ class BackpropEstimator(BaseEstimator):
             )
         return objective.network.pack(self.coefs_, self.intercepts_)
 
-    def _minimise(self, objective, theta0, rng, max_iter, monitor=None):
+    def _minimise(self, objective, theta0, rng, max_iter, monitor=never):
         options = {"max_iter": max_iter, "tol": self.tol}
         if self.solver == "lbfgs":
             options["history_size"] = self.history_size
@@ -191,7 +206,6 @@ class BackpropEstimator(BaseEstimator):
             ) from None
 
     def _callback(self, monitor):
-        monitor = monitor or never
         if not self.verbose:
             return monitor
 
@@ -233,11 +247,6 @@ class BackpropEstimator(BaseEstimator):
         intercepts = [b.astype(dtype, copy=False) for b in self.intercepts_[layers]]
         sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
         return Network(sizes, self.activation), coefs, intercepts
-
-
-def _badness(result, monitor):
-    """What the best of several runs has least of."""
-    return result.value if monitor is None else -monitor.best_score
 
 
 def _batches(objective, batch_size, rng):
@@ -329,6 +338,13 @@ def check_gradient(
     GradientCheck
         With ``max_relative_error``, ``where`` and more; printing it shows them.
 
+    Raises
+    ------
+    TypeError
+        The estimator is none of this package.
+    ValueError
+        Bad data or parameters, or data so large that the objective overflows.
+
     Examples
     --------
     >>> import numpy as np
@@ -338,14 +354,28 @@ def check_gradient(
     >>> check.max_relative_error < 1e-7
     True
     """
+    if not isinstance(estimator, BackpropEstimator):
+        raise TypeError(
+            "check_gradient takes a SparseAutoencoder or an MLPBackprop, not a "
+            f"{type(estimator).__name__}; of a Pipeline take the last step and transformed data."
+        )
+    if not epsilon > 0 or min(max_params, n_directions) < 0 or max_params + n_directions == 0:
+        raise ValueError(
+            "check_gradient needs epsilon > 0 and some parameters or directions to try, not "
+            f"epsilon={epsilon}, max_params={max_params}, n_directions={n_directions}."
+        )
     rng = check_random_state(random_state)
-    X = X.astype(np.float64) if hasattr(X, "astype") else np.asarray(X, dtype=np.float64)
-    objective = clone(estimator)._prepare(X, y, sample_weight)
+    estimator = clone(estimator)
+    estimator._validate_params()
+    X = check_array(X, accept_sparse="csr", dtype=np.float64)
+    objective = estimator._prepare(X, y, sample_weight)
     network = objective.network
     n_params = network.n_params
     n_tried = min(max_params, n_params)
     # biases that are not zero show a mistake in their gradient that zero would hide
     theta = network.initialise(rng) + rng.uniform(-0.1, 0.1, size=n_params)
+    if not np.isfinite(objective(theta)[0]):
+        raise ValueError("The objective overflows: scale the data, for example by StandardScaler.")
     with blas_on_one_thread():
         return compare_gradient(
             objective,

@@ -22,7 +22,7 @@ from sklearn.utils.validation import column_or_1d
 from ._compat import Interval, StrOptions, fit_context
 from .backprop.blocks import propagate
 from .backprop.network import Network
-from .base import BackpropEstimator, all_or_nothing, check_weights
+from .base import BackpropEstimator, Monitor, all_or_nothing, check_weights
 
 
 def _is_classification(estimator):
@@ -89,7 +89,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     tol : float, default=1e-5
         "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
         ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
-        size; "sgd" when ten iterations have not lowered J by ``tol`` of its size.
+        size (2e-9 at least in float32); "sgd" when ten iterations have not lowered J by
+        ``tol`` of its size.
     history_size : int, default=10
         Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
         the weights.
@@ -364,7 +365,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             The activations.
         """
         X = self._check_input(X)
-        return self._propagate(X, slice(self._transform_layer() + 1), self.activation)
+        layers = slice(self._transform_layer(len(self.coefs_) - 1) + 1)
+        return self._propagate(X, layers, self.activation)
 
     def score(self, X, y, sample_weight=None):
         """Accuracy for classification, R² for regression.
@@ -408,18 +410,26 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         loss = self.loss
         if loss == "auto":
             loss = "log_loss" if self.task == "classification" else "squared_error"
+        goes_on = (self.warm_start or not reset) and self.__sklearn_is_fitted__()
+        if goes_on and self.task != self.task_:
+            raise ValueError(
+                f"The fit goes on with task={self.task_!r}, not {self.task!r}: fit anew with "
+                "warm_start=False."
+            )
         X, y = self._validate_input(
             X, y=y, reset=reset, multi_output=True, y_numeric=self.task == "regression"
         )
         sample_weight = check_weights(sample_weight, X)
         if self.task == "classification":
-            Y = self._encode_labels(y, classes, self.warm_start or not reset).astype(X.dtype)
+            Y = self._encode_labels(y, classes, goes_on).astype(X.dtype)
             sample_weight = self._weigh_classes(Y, sample_weight)
         else:
             with np.errstate(over="ignore"):  # infinite targets are reported by the fit
                 Y = self._check_targets(y).astype(X.dtype)
         out_activation = self._output_activation(loss)
-        sizes = (X.shape[1], *self._hidden_sizes(), Y.shape[1])
+        hidden = self._hidden_sizes()
+        self._check_hidden_layers(len(hidden))
+        sizes = (X.shape[1], *hidden, Y.shape[1])
         objective = self._make_objective(
             Network(sizes, self.activation), X, Y, sample_weight, loss, out_activation
         )
@@ -434,6 +444,12 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 f"{self.hidden_layer_sizes!r}."
             )
         return [int(n) for n in sizes]
+
+    def _check_hidden_layers(self, n_hidden):
+        if self.beta > 0 and n_hidden == 0:
+            raise ValueError("beta > 0 asks for a sparse code, but there is no hidden layer.")
+        if n_hidden > 0:
+            self._transform_layer(n_hidden)
 
     def _output_activation(self, loss):
         if self.task == "regression":
@@ -466,7 +482,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 "Classification needs at least two classes, but y has one class: "
                 f"{new.tolist()[0]!r}."
             )
-        if goes_on and self.__sklearn_is_fitted__():
+        if multilabel and not np.array_equal(new, labels):
+            raise ValueError(
+                f"classes must be the column numbers {labels.tolist()} where y is a 0/1 matrix."
+            )
+        if goes_on:
             self._check_goes_on(new, multilabel)
         self.classes_, self._multilabel = new, multilabel
         return y if multilabel else label_binarize(y, classes=new)
@@ -496,8 +516,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             by_class = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=self.classes_[index]
             )
-            if (by_class < 0).any():
-                raise ValueError(f"class_weight must not be negative: {self.class_weight}.")
+            if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
+                raise ValueError(
+                    "class_weight must hold finite weights, none negative and not all zero, "
+                    f"not {self.class_weight}."
+                )
         return check_weights(weights * by_class[index], Y)
 
     def _check_targets(self, y):
@@ -556,8 +579,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         scores = Z if self.out_activation_ == "softmax" else log_expit(Z)
         return softmax(scores, axis=1), log_softmax(scores, axis=1)
 
-    def _transform_layer(self):
-        n_hidden = len(self.coefs_) - 1
+    def _transform_layer(self, n_hidden):
+        """The index of the layer that `transform` returns, counted from the first."""
         if not -n_hidden <= self.transform_layer < n_hidden:
             raise ValueError(
                 f"transform_layer={self.transform_layer} does not exist: the network has "
@@ -567,10 +590,10 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     @property
     def _n_features_out(self):
-        return self.coefs_[self._transform_layer()].shape[1]
+        return self.coefs_[self._transform_layer(len(self.coefs_) - 1)].shape[1]
 
 
-class EarlyStopping:
+class EarlyStopping(Monitor):
     """Callback that scores held-out rows and remembers the weights that scored best.
 
     Parameters
@@ -596,7 +619,7 @@ class EarlyStopping:
         score = self.score(theta)
         self.scores.append(score)
         if score > self.best_score:
-            self.best_score, self.best = score, (theta.copy(), value)
+            self.best_score, self.best = score, theta.copy()
         if score > self.reference + self.estimator.tol:
             self.reference, self.reference_iter = score, n_iter
         return n_iter - self.reference_iter >= self.estimator.n_iter_no_change
@@ -614,15 +637,15 @@ class EarlyStopping:
             hit = _label_index(Z) == _label_index(self.Y)
         return float(np.average(hit, weights=self.sample_weight))
 
-    def keep_best(self, result):
+    def keep_best(self, result, objective):
         """The result with the weights that scored best in place of the last ones."""
         if self.best is None:
             self.best_score = self.score(result.theta)
             return result
-        theta, value = self.best
-        return result._replace(theta=theta, value=value)
+        return result._replace(theta=self.best, value=objective(self.best)[0])
 
     def store(self, estimator):
+        """Set the validation scores."""
         estimator.validation_scores_ = np.array(self.scores)
         estimator.best_validation_score_ = float(self.best_score)
 

@@ -63,7 +63,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     tol : float, default=1e-5
         "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
         ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
-        size; "sgd" when ten iterations have not lowered J by ``tol`` of its size.
+        size (2e-9 at least in float32); "sgd" when ten iterations have not lowered J by
+        ``tol`` of its size.
     history_size : int, default=10
         Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
         the weights.
@@ -258,7 +259,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         ndarray of shape (n_samples, n_components)
             The code of each row.
         """
-        return self._encode(self._check_input(X))
+        return self._propagate(self._check_input(X), slice(1), self.activation)
 
     def inverse_transform(self, X):
         """Decode codes. The result is a reconstruction, not an exact inverse.
@@ -333,7 +334,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         -------
         float
             The score. If X does not vary, 1 for a perfect reconstruction, else 0, as in
-            `sklearn.metrics.r2_score`.
+            `sklearn.metrics.r2_score`; minus infinity if the squared errors overflow.
         """
         X = self._check_input(X)
         weights = check_weights(sample_weight, X)
@@ -341,6 +342,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         with np.errstate(over="ignore", invalid="ignore"):
             unexplained = float(weights @ self._squared_errors(X))
             total = _total_variation(X, weights)
+        if not np.isfinite(unexplained):
+            return -np.inf
         if total == 0:
             return float(unexplained == 0)
         return 1 - unexplained / total
@@ -395,9 +398,6 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             total += code.sum(axis=0, dtype=float) if s is None else s[rows] @ code
         n_rows = X.shape[0] if s is None else s.sum(dtype=float)
         self.mean_activation_ = (total / n_rows).astype(X.dtype)
-
-    def _encode(self, X):
-        return self._propagate(X, slice(1), self.activation)
 
     def _squared_errors(self, X):
         errors = np.empty(X.shape[0], X.dtype)

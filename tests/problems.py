@@ -54,8 +54,17 @@ def table():
                 "weighted": weighted,
                 "beta": beta,
             }
-    for activation, beta, weighted in product(STEEPNESS, [0.0, 2.0], [False, True]):
-        yield {"activation": activation, "beta": beta, "weighted": weighted, "tied": True}
+    decoders = [pair for pair in LOSSES if pair[1] != "softmax"]
+    for pair, activation, beta, weighted in product(
+        decoders, STEEPNESS, [0.0, 2.0], [False, True]
+    ):
+        yield {
+            "pair": pair,
+            "activation": activation,
+            "beta": beta,
+            "weighted": weighted,
+            "tied": True,
+        }
 
 
 def name(case):

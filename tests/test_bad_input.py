@@ -665,7 +665,7 @@ def test_methods_bear_huge_data(estimator, data):
 def test_score_bears_huge_data(scale):
     fitted = fit(sae())
     score = fitted.score(scale * X)
-    assert not score > 0
+    assert score == -np.inf
 
 
 def test_huge_codes_are_decoded():
@@ -781,3 +781,39 @@ def test_no_warning_when_it_has_converged(estimator):
     estimator = fit(clone(estimator).set_params(max_iter=2000, tol=1e-2))
     assert estimator.converged_
     assert estimator.n_iter_ < 2000
+
+
+# -- fits that go on, and layers that do not exist ------------------------------------------
+
+
+def test_a_fit_does_not_go_on_with_another_task():
+    estimator = MLPBackprop((3,), task="regression", warm_start=True, max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator.fit(X, np.arange(len(X)))
+    with pytest.raises(ValueError, match="goes on with task='regression'"):
+        estimator.set_params(task="classification").fit(X, LABELS)
+
+
+def test_classes_of_several_labels_are_their_columns():
+    matrix = np.column_stack([LABELS == 0, LABELS == 1]).astype(int)
+    net = MLPBackpropClassifier((3,), solver="sgd")
+    with pytest.raises(ValueError, match=r"column numbers \[0, 1\]"):
+        net.partial_fit(X, matrix, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("layer", [1, -2])
+def test_a_layer_that_does_not_exist_is_noticed_before_the_fit(layer):
+    with pytest.raises(ValueError, match=r"transform_layer=.* does not exist"):
+        MLPBackpropClassifier((3,), transform_layer=layer).fit(X, LABELS)
+
+
+def test_a_sparse_code_needs_a_hidden_layer():
+    with pytest.raises(ValueError, match="there is no hidden layer"):
+        MLPBackpropClassifier((), beta=1.0).fit(X, LABELS)
+
+
+@pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan])
+def test_bad_class_weights_are_named(weight):
+    with pytest.raises(ValueError, match="class_weight must hold finite weights"):
+        MLPBackpropClassifier((3,), class_weight={0: weight}).fit(X, LABELS)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from problems import make_objective
+from sklearn.pipeline import make_pipeline
 
 from skl_sae import (
     MLPBackprop,
@@ -142,6 +143,36 @@ def test_check_gradient_of_an_estimator(estimator):
     assert found.max_relative_error < 1e-7
     assert found.n_directions == 10
     assert vars(estimator) == before
+
+
+@pytest.mark.parametrize(
+    ("estimator", "X", "options", "error", "message"),
+    [
+        (SparseAutoencoder(lam=-1), np.ones((3, 2)), {}, ValueError, "'lam' parameter"),
+        (SparseAutoencoder(n_components=0), np.ones((3, 2)), {}, ValueError, "'n_components'"),
+        (SparseAutoencoder(), np.ones((3, 2)) * 1j, {}, ValueError, "[Cc]omplex"),
+        (SparseAutoencoder(), [[np.nan]], {}, ValueError, "NaN"),
+        (SparseAutoencoder(), np.ones((3, 2)), {"epsilon": 0}, ValueError, "epsilon > 0"),
+        (
+            SparseAutoencoder(),
+            np.ones((3, 2)),
+            {"max_params": 0, "n_directions": 0},
+            ValueError,
+            "to try",
+        ),
+        (
+            SparseAutoencoder(output_activation="identity"),
+            np.full((3, 2), 1e200),
+            {},
+            ValueError,
+            "scale the data",
+        ),
+        (make_pipeline(SparseAutoencoder()), np.ones((3, 2)), {}, TypeError, "last step"),
+    ],
+)
+def test_check_gradient_refuses(estimator, X, options, error, message):
+    with pytest.raises(error, match=message):
+        check_gradient(estimator, X, **options)
 
 
 def test_check_gradient_draws_from_large_networks():

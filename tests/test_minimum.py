@@ -5,11 +5,14 @@ import pytest
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.base import _batches
 
 
 def test_a_linear_autoencoder_spans_the_principal_subspace():
@@ -76,6 +79,108 @@ def test_the_best_of_several_starts_is_kept():
     assert len(set(single)) == 4
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_float32_ends_where_float64_does():
+    X = load_digits().data[:500] / 16
+    losses = [
+        SparseAutoencoder(10, max_iter=2000, random_state=0).fit(X.astype(dtype)).loss_
+        for dtype in (np.float32, np.float64)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=2e-3)
+
+
+def held_out_rows(y, fraction=0.1, stratify=True):
+    rows = np.arange(len(y))
+    return train_test_split(
+        rows, test_size=fraction, random_state=0, stratify=y if stratify else None
+    )[1]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("batch_size", [None, 50])
+@pytest.mark.parametrize("kind", ["classes", "several labels", "numbers"])
+def test_validation_score_is_the_weighted_metric_of_the_rows_held_out(kind, batch_size):
+    X, y = load_iris(return_X_y=True)
+    rng = np.random.default_rng(0)
+    weights = rng.uniform(0.1, 5, size=len(X))
+    y = np.where(rng.uniform(size=len(y)) < 0.3, rng.integers(0, 3, size=len(y)), y)  # noise
+    net, metric = MLPBackpropClassifier, accuracy_score
+    if kind == "several labels":
+        y = np.column_stack([y == 0, y == 1, X[:, 0] > 6]).astype(int)
+    elif kind == "numbers":
+        y, net, metric = X[:, 3], MLPBackpropRegressor, r2_score
+    solver = {"solver": "sgd", "batch_size": 50} if batch_size else {}
+    net = net((6,), early_stopping=True, max_iter=30, random_state=0, **solver)
+    net.fit(X[:, :3], y, sample_weight=weights)
+    rows = held_out_rows(y, stratify=kind == "classes")
+    expected = metric(y[rows], net.predict(X[rows, :3]), sample_weight=weights[rows])
+    assert net.best_validation_score_ == pytest.approx(expected, rel=1e-12)
+    assert net.best_validation_score_ != metric(y[rows], net.predict(X[rows, :3]))
+
+
+def test_loss_is_that_of_the_weights_kept_by_early_stopping_with_mini_batches():
+    X, y = load_iris(return_X_y=True)
+    net = MLPBackpropClassifier(
+        (), early_stopping=True, solver="sgd", batch_size=20, max_iter=300, random_state=0
+    ).fit(X, y)
+    kept = np.setdiff1d(np.arange(len(y)), held_out_rows(y))
+    objective = Objective(
+        Network((4, 3), "tanh"),
+        X[kept],
+        np.eye(3)[y[kept]],
+        loss="log_loss",
+        output_activation="softmax",
+        lam=1e-4,
+    )
+    theta = objective.network.pack(net.coefs_, net.intercepts_)
+    assert net.loss_ == pytest.approx(objective(theta)[0], rel=1e-12)
+
+
+def test_early_stopping_waits_for_a_rise_by_tol():
+    X, y = load_iris(return_X_y=True)
+    net = MLPBackpropClassifier(
+        (4,), solver="sgd", early_stopping=True, n_iter_no_change=7, tol=0.999
+    )
+    assert net.fit(X, y).n_iter_ == 8
+
+
+def test_history_size_reaches_the_solver():
+    X = load_iris().data / 8
+    fits = [
+        SparseAutoencoder(3, history_size=n, max_iter=5000, tol=1e-3, random_state=0).fit(X)
+        for n in (1, 20)
+    ]
+    assert fits[0].n_iter_ != fits[1].n_iter_
+
+
+def test_mini_batches_are_shuffled_and_leave_out_rows_without_weight():
+    network, weights = Network((2, 1)), np.ones(40)
+    weights[::4] = 0
+    objective = Objective(network, np.ones((40, 2)), np.ones((40, 1)), sample_weight=weights)
+    rng = np.random.RandomState(0)
+    first, second = ([b.index for b in _batches(objective, 7, rng)] for _ in range(2))
+    assert [len(b) for b in first] == [7, 7, 7, 7, 2]
+    for epoch in (first, second):
+        assert sorted(np.concatenate(epoch)) == np.flatnonzero(weights).tolist()
+    assert not np.array_equal(np.concatenate(first), np.concatenate(second))
+    assert not np.array_equal(np.concatenate(first), np.flatnonzero(weights))
+
+
+def test_partial_fit_takes_another_order_in_each_call(monkeypatch):
+    orders = []
+
+    def recorded(objective, batch_size, rng):
+        batches = list(_batches(objective, batch_size, rng))
+        orders.append(np.concatenate([b.index for b in batches]).tolist())
+        return batches
+
+    monkeypatch.setattr("skl_sae.base._batches", recorded)
+    sae = SparseAutoencoder(3, solver="sgd", batch_size=10, random_state=0)
+    for _ in range(3):
+        sae.partial_fit(load_iris().data / 8)
+    assert len({tuple(order) for order in orders}) == 3
+
+
 def test_early_stopping_keeps_the_weights_that_scored_best():
     X, y = load_digits(return_X_y=True)
     net = MLPBackpropClassifier(
@@ -84,5 +189,5 @@ def test_early_stopping_keeps_the_weights_that_scored_best():
     assert net.n_iter_ == len(net.validation_scores_) < 400
     assert net.best_validation_score_ == net.validation_scores_.max()
     best = int(np.argmax(net.validation_scores_))
-    assert net.loss_ == net.loss_curve_[best]
+    assert net.loss_ == pytest.approx(net.loss_curve_[best], rel=1e-12)
     assert best < net.n_iter_ - 1

@@ -33,6 +33,26 @@ def test_any_block_size(case, block_size):
     assert_same(replace(objective, block_size=block_size)(theta), objective(theta))
 
 
+@pytest.mark.parametrize("case", [c for c in TABLE if c["beta"]], ids=name)
+def test_raw_outputs_kept_or_computed_again(case, monkeypatch):
+    objective, theta = make_objective(**case)
+    kept = objective(theta)
+    assert objective._kept
+    monkeypatch.setattr("skl_sae.backprop.objective.KEPT_BYTES", 0)
+    again = replace(objective)
+    assert_same(again(theta), kept)
+    assert again._kept == []
+
+
+def test_the_mean_code_and_its_complement_are_exactly_one():
+    """Else their rounding in float32 enters KL, to first order."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(5000, 20)).astype(np.float32)
+    network = Network((20, 10, 20))
+    on, off = Objective(network, X, beta=1.0).mean_code(network.initialise(rng))[0]
+    np.testing.assert_allclose(on + off, 1, rtol=3e-16)
+
+
 @pytest.mark.parametrize("case", TABLE[::5], ids=name)
 @pytest.mark.parametrize("block_size", [1, 3])
 def test_any_number_of_threads_gives_the_same_bits(case, block_size):

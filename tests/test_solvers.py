@@ -131,6 +131,38 @@ def test_gradient_descent_that_overflows_raises():
         minimise(quadratic, START, solver="sgd", max_iter=50, tol=0, learning_rate=1e100)
 
 
+def test_gradient_descent_that_swings_is_not_called_converged():
+    """Steps just short of 2 / curvature: the objective falls, then swings for ever."""
+
+    def swinging(theta):
+        return float(np.sum(np.abs(theta) ** 1.5)), 1.5 * np.sign(theta) * np.abs(theta) ** 0.5
+
+    found = minimise(swinging, START, solver="sgd", max_iter=500, tol=1e-6, learning_rate=0.5)
+    assert found.status == "failed"
+    assert found.value == min(found.loss_curve) == swinging(found.theta)[0]
+
+
+def test_mini_batches_are_never_undone():
+    """Noise may raise the objective over an epoch; the step is taken all the same."""
+
+    def uphill(theta):
+        value, gradient = quadratic(theta)
+        return value, -gradient
+
+    found = minimise(
+        quadratic,
+        START,
+        solver="sgd",
+        max_iter=1,
+        tol=0,
+        learning_rate=0.1,
+        batches=lambda: [uphill],
+    )
+    assert found.status == "failed"
+    assert (found.theta == START + 0.1 * quadratic(START)[1]).all()
+    assert found.value == quadratic(found.theta)[0] > quadratic(START)[0]
+
+
 def test_mini_batches_take_one_step_each():
     counted = Counter(quadratic)
     found = minimise(

@@ -138,14 +138,14 @@ class Objective:
 
     def _mean_code(self, coefs, intercepts):
         """First pass over the rows: the means of both sides of every hidden unit."""
-        k = STEEPNESS[self.network.activation]
+        k, kept = STEEPNESS[self.network.activation], self._kept
 
         def lane_sums(blocks, work):
             sums = [np.zeros((2, n)) for n in self.network.sizes[1:-1]]
             for rows in blocks:
                 (A, _, s), buffers = self._block(rows), work.cut(rows)
                 s = buffers.ones if s is None else s
-                outputs = [Z[rows] for Z in self._kept] or buffers.outputs
+                outputs = [Z[rows] for Z in kept] or buffers.outputs
                 for layer, total in enumerate(sums):
                     Z = affine(A, coefs[layer], intercepts[layer], out=outputs[layer])
                     on, off = buffers.deltas[layer], buffers.slopes[layer]
@@ -155,7 +155,9 @@ class Objective:
             return sums
 
         per_lane = self._over_lanes(lane_sums)
-        return [sum(layer) / self._total_weight for layer in zip(*per_lane)]
+        totals = [sum(layer) for layer in zip(*per_lane)]
+        # on + off is exactly one: else its rounding in float32 would enter KL
+        return [total / total.sum(axis=0) for total in totals]
 
     def _misfit(self, coefs, intercepts, code_gradients):
         """Second pass: the mean loss, and the gradient of all but the weight decay.
@@ -163,13 +165,15 @@ class Objective:
         The gradient comes as the flat buffer of every weight and bias, and its parts.
         """
         loss = get_loss(self.loss, self.output_activation)
+        kept = [] if code_gradients is None else self._kept
+        lane_gradients = self._lane_gradients
 
         def lane_sums(blocks, work):
-            value, gradient = 0.0, self._lane_gradients[blocks[0].start]
+            value, gradient = 0.0, lane_gradients[blocks[0].start]
             gradient[0].fill(0)
             for rows in blocks:
                 (X, Y, s), buffers = self._block(rows), work.cut(rows)
-                hidden = [] if code_gradients is None else [Z[rows] for Z in self._kept]
+                hidden = [Z[rows] for Z in kept]
                 A = forward(X, coefs, intercepts, self.network.activation, buffers, hidden)
                 delta, push = A[-1], code_gradients
                 per_row = loss(delta, Y, buffers.slopes[-1])
@@ -202,16 +206,18 @@ class Objective:
         """``lane_sums(blocks, work)`` of every lane, in the order of the lanes.
 
         A lane is a fixed run of blocks that one thread sums up from its first block to
-        its last, so that the result has the same bits for any number of threads.
+        its last, so that the result has the same bits for any number of threads. Cached
+        properties are built here and by the callers, never by the threads: they hold no lock.
         """
+        workspaces = self._workspaces
 
         def run(blocks):
-            work = self._workspaces.get()
+            work = workspaces.get()
             try:
                 with np.errstate(all="ignore"):  # what overflows shows in the value
                     return lane_sums(blocks, work)
             finally:
-                self._workspaces.put(work)
+                workspaces.put(work)
 
         in_order = map if self._pool is None else self._pool.map
         return list(in_order(run, self._lanes))

@@ -144,7 +144,7 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
         the objective so far by ``tol`` of its size.
     learning_rate : float
         Length of a step as a multiple of the gradient. Where it is so large that the
-        objective rises, the result is the start, with the status "failed".
+        objective rises or swings, the status is "failed".
     batches : callable, default=None
         ``batches()`` yields the objectives of one epoch of mini-batches. None takes
         ``objective`` itself: the tutorial's batch gradient descent.
@@ -152,14 +152,16 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
     Returns
     -------
     Result
+        Without ``batches`` its ``theta`` is the best point passed, the start included.
     """
     theta, curve, n_evaluations, status = theta0.copy(), [], 1, "max_iter"
-    value, gradient = objective(theta)
-    start = value
+    start, gradient = objective(theta)
+    value, best = start, (start, theta0)
     while len(curve) < max_iter and np.isfinite(value):
         if batches is None:
-            theta -= learning_rate * gradient
+            theta = theta - learning_rate * gradient
             value, gradient = objective(theta)
+            best = min(best, (value, theta), key=lambda point: point[0])
             n_evaluations += 1
         else:
             value, n_batches = _epoch(theta, batches(), learning_rate)
@@ -171,14 +173,17 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
             status = "stopped"
             break
         if _stalled(curve, tol):
-            status = "converged"
+            status = "converged" if batches is not None or _calm(curve, tol) else "failed"
             break
     if batches is not None:
         value, _ = objective(theta)
         n_evaluations += 1
-    message = f"the objective went from {start:.6g} to {value:.6g}"
-    if np.isfinite(value) and value > start:  # too long steps: go back
-        theta, value, status = theta0, start, "failed"
+    reached = min(curve, default=start) if batches is None else value
+    if status != "stopped" and reached > start:
+        status = "failed"
+    message = f"the objective went from {start:.6g} to {reached:.6g}"
+    if batches is None and np.isfinite(value):
+        value, theta = best
     return Result(theta, value, curve, n_evaluations, status, message)
 
 
@@ -198,6 +203,12 @@ def _stalled(curve, tol, patience=10):
         return False
     best = min(curve[:-patience])
     return min(curve[-patience:]) > best - tol * abs(best)
+
+
+def _calm(curve, tol, patience=10):
+    """Whether the last values lie so close to the best that they do not swing about it."""
+    best = min(curve)
+    return max(curve[-patience:]) - best <= tol * abs(best)
 
 
 SOLVERS = {"lbfgs": lbfgs, "cg": cg, "sgd": sgd}
