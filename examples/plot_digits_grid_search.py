@@ -83,8 +83,8 @@ print(f"best: {best}, accuracy {search.best_score_:.4f}")
 # The baselines
 # -------------
 # On the same folds the baselines have their C tuned too, and the principal components also their
-# number (64 is the autoencoder's; more there cannot be, and all 64 are the pixels, rotated). The autoencoder's
-# pipeline has no such choice of C, so this leans to the baselines' side.
+# number. 64 is the autoencoder's; more there cannot be, and all 64 are the pixels, rotated. The
+# autoencoder's pipeline has no such choice of C, so this leans to the baselines' side.
 
 Cs = [1, 10, 100]
 raw = GridSearchCV(
