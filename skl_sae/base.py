@@ -1,5 +1,6 @@
 """The fit that all estimators share: validate, initialise, minimise, warn, store."""
 
+import math
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,11 +20,15 @@ from .backprop.gradient_check import compare_gradient
 from .backprop.losses import get_loss
 from .backprop.network import Network
 from .backprop.objective import Objective
-from .backprop.solvers import SOLVERS, minimise, never
+from .backprop.solvers import SHARES, SOLVERS, minimise, never
 
 # Relative rounding error of the objective where the rows are computed in single or double
 # precision; their sum is always in double.
 ROUNDING = {4: 5e-10, 8: 2.2e-16}
+
+
+# Rows from which growing_samples="auto" grows them.
+GROW_FROM = 20_000
 
 
 @contextmanager
@@ -70,6 +75,7 @@ class BackpropEstimator(BaseEstimator):
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "history_size": [Interval(Integral, 1, None, closed="left")],
+        "growing_samples": ["boolean", StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "n_init": [Interval(Integral, 1, None, closed="left")],
@@ -108,6 +114,11 @@ class BackpropEstimator(BaseEstimator):
                 f"beta={self.beta} asks for a sparse code, which needs "
                 f"activation='logistic' or 'tanh', not {self.activation!r}; set beta=0 "
                 "or change the activation."
+            )
+        if self.growing_samples is True and self.solver != "lbfgs":
+            raise ValueError(
+                f"growing_samples=True needs solver='lbfgs', not {self.solver!r}; set it to "
+                "'auto' or False."
             )
         get_loss(loss, output_activation)
         return Objective(
@@ -186,6 +197,8 @@ class BackpropEstimator(BaseEstimator):
         if self.solver == "lbfgs":
             options["history_size"] = self.history_size
             options["eps"] = ROUNDING[objective.X.dtype.itemsize]
+            if self._grows(objective):
+                options["samples"] = _samples(objective, rng)
         elif self.solver == "sgd":
             options["learning_rate"] = self.learning_rate
             if self.batch_size is not None:
@@ -204,6 +217,14 @@ class BackpropEstimator(BaseEstimator):
                 "example with StandardScaler or MinMaxScaler; with solver='sgd' a "
                 "smaller learning_rate can help too."
             ) from None
+
+    def _grows(self, objective):
+        """Whether this fit begins on samples of the rows."""
+        if self.growing_samples != "auto":
+            return self.growing_samples
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        stops_early = getattr(self, "early_stopping", False)
+        return objective.n_rows >= GROW_FROM and not goes_on and not stops_early
 
     def _callback(self, monitor):
         if not self.verbose:
@@ -227,6 +248,7 @@ class BackpropEstimator(BaseEstimator):
         self.n_iter_ = len(result.loss_curve)
         self.n_evaluations_ = int(result.n_evaluations)
         self.converged_ = result.status == "converged"
+        self.stage_lengths_ = np.array(result.stages or [self.n_iter_])
 
     # -- apply --------------------------------------------------------------------------
 
@@ -247,6 +269,16 @@ class BackpropEstimator(BaseEstimator):
         intercepts = [b.astype(dtype, copy=False) for b in self.intercepts_[layers]]
         sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
         return Network(sizes, self.activation), coefs, intercepts
+
+
+def _samples(objective, rng):
+    """Pairs of a share and the objective on that share of the rows, each within the next."""
+    s = objective.weights
+    order = rng.permutation(objective.n_rows if s is None else np.flatnonzero(s))
+    return [
+        (share, objective.rows(np.sort(order[: math.ceil(share * len(order))])))
+        for share in SHARES
+    ]
 
 
 def _batches(objective, batch_size, rng):

@@ -94,6 +94,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     history_size : int, default=10
         Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
         the weights.
+    growing_samples : "auto" or bool, default="auto"
+        Whether "lbfgs" runs on a random 1/32, 1/8 and 1/2 of the rows before it runs on
+        all, each time from where it has ended ([2]_, [3]_). On many rows this is
+        several times faster, and the result is as much a minimum of J; iterations on
+        samples count towards ``max_iter``. "auto" does so from 20,000 rows on, unless the
+        fit goes on from fitted weights or
+        stops early.
     learning_rate : float, default=0.1
         Step length of "sgd"; the other solvers find theirs by line search.
     batch_size : int, default=None
@@ -133,6 +140,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         The largest of them: that of the weights kept (early stopping only).
     n_iter_ : int
         Number of iterations.
+    stage_lengths_ : ndarray of shape (n_stages,)
+        Iterations of each stage where the sample has grown, else ``n_iter_`` alone. In a
+        stage on a sample ``loss_curve_`` holds J of that sample.
     n_evaluations_ : int
         Number of evaluations of J and its gradient in the run that was kept.
     converged_ : bool
@@ -150,6 +160,10 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     References
     ----------
     .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
+    .. [2] R. H. Byrd, G. M. Chin, J. Nocedal and Y. Wu, "Sample size selection in
+           optimization methods for machine learning", Math. Program. 134, 2012.
+    .. [3] M. P. Friedlander and M. Schmidt, "Hybrid deterministic-stochastic methods for
+           data fitting", SIAM J. Sci. Comput. 34 (3), 2012.
 
     Examples
     --------
@@ -194,6 +208,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         max_iter=400,
         tol=1e-5,
         history_size=10,
+        growing_samples="auto",
         learning_rate=0.1,
         batch_size=None,
         n_init=1,
@@ -217,6 +232,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         self.max_iter = max_iter
         self.tol = tol
         self.history_size = history_size
+        self.growing_samples = growing_samples
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.n_init = n_init
@@ -713,6 +729,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         max_iter=400,
         tol=1e-5,
         history_size=10,
+        growing_samples="auto",
         learning_rate=0.1,
         batch_size=None,
         n_init=1,
@@ -737,6 +754,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
             max_iter=max_iter,
             tol=tol,
             history_size=history_size,
+            growing_samples=growing_samples,
             learning_rate=learning_rate,
             batch_size=batch_size,
             n_init=n_init,
@@ -783,6 +801,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         max_iter=400,
         tol=1e-5,
         history_size=10,
+        growing_samples="auto",
         learning_rate=0.1,
         batch_size=None,
         n_init=1,
@@ -805,6 +824,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
             max_iter=max_iter,
             tol=tol,
             history_size=history_size,
+            growing_samples=growing_samples,
             learning_rate=learning_rate,
             batch_size=batch_size,
             n_init=n_init,

@@ -18,7 +18,7 @@ def test_the_code_runs(capsys):
 
 def test_the_table_tells_the_defaults():
     defaults = skl_sae.SparseAutoencoder().get_params()
-    rows = re.findall(r"^\| [^|]+ \| `(\w+)` \| ([^ |]+)", README.read_text(), flags=re.MULTILINE)
+    rows = re.findall(r"^\|[^|]+\| `(\w+)` \| ([^ |]+)", README.read_text(), flags=re.MULTILINE)
     assert len(rows) >= 8
     for name, shown in rows:
         assert str(defaults[name]).replace("0.0001", "1e-4") == shown.strip('"'), name

@@ -186,3 +186,77 @@ def test_history_size_reaches_the_solver():
     few = minimise(rosenbrock, START, max_iter=500, tol=1e-8, history_size=1)
     many = minimise(rosenbrock, START, max_iter=500, tol=1e-8, history_size=20)
     assert len(few.loss_curve) > len(many.loss_curve)
+
+
+# -- growing samples ------------------------------------------------------------------------
+
+
+def shifted(by):
+    """A quadratic whose minimum lies at 1 + by: what a sample of the rows is like."""
+    return Counter(lambda theta: quadratic(theta - by))
+
+
+def samples():
+    return [(1 / 32, shifted(0.3)), (1 / 8, shifted(-0.1)), (1 / 2, shifted(0.05))]
+
+
+def test_growing_samples_end_at_the_minimum_of_the_whole():
+    stages, whole, seen = samples(), Counter(quadratic), []
+
+    def callback(n_iter, theta, value):
+        seen.append((n_iter, value))
+        return False
+
+    found = minimise(whole, START, max_iter=200, tol=1e-7, samples=stages, callback=callback)
+    assert found.status == "converged"
+    np.testing.assert_allclose(found.theta, 1, atol=1e-6)
+    assert found.value == quadratic(found.theta)[0] == found.loss_curve[-1]
+    assert len(found.stages) == 4
+    assert sum(found.stages) == len(found.loss_curve)
+    assert seen == list(enumerate(found.loss_curve, start=1))
+    assert found.n_evaluations == whole.calls + sum(stage.calls for _, stage in stages)
+    assert all(stage.calls for _, stage in stages)
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 3, 4, 7, 20, 60])
+def test_growing_samples_respect_max_iter(max_iter):
+    stages = [(share, Counter(rosenbrock)) for share in (1 / 32, 1 / 8, 1 / 2)]
+    whole = Counter(rosenbrock)
+    found = minimise(whole, START, max_iter=max_iter, tol=0, samples=stages)
+    assert len(found.loss_curve) <= max_iter
+    assert whole.calls > 0
+    assert sum(found.stages) == len(found.loss_curve)
+
+
+@pytest.mark.parametrize("stop_at", [1, 5, 12])
+def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
+    stages, whole = [(1 / 2, Counter(rosenbrock))], Counter(rosenbrock)
+    found = minimise(
+        whole,
+        START,
+        max_iter=20,
+        tol=0,
+        samples=stages,
+        callback=lambda n_iter, theta, value: n_iter == stop_at,
+    )
+    assert found.status == "stopped"
+    assert len(found.loss_curve) == stop_at
+    assert bool(whole.calls) == (stop_at > 10)
+
+
+def test_a_stage_does_no_more_work_than_its_share():
+    stages = [(1 / 2, Counter(rosenbrock))]
+    found = minimise(rosenbrock, START, max_iter=1000, tol=1e-8, samples=stages)
+    assert found.stages[0] <= 16
+
+
+def test_a_stage_ends_when_it_no_longer_pays():
+    """A sample whose objective hardly falls is left after eleven iterations."""
+
+    def nearly_flat(theta):
+        value, gradient = rosenbrock(theta)
+        return 1e6 + value, gradient
+
+    found = minimise(rosenbrock, START, max_iter=1000, tol=1e-8, samples=[(1 / 32, nearly_flat)])
+    assert found.stages[0] == 11
+    np.testing.assert_allclose(found.theta, 1, rtol=1e-4)

@@ -8,6 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import scipy.optimize
 
+# Growing samples: shares of the rows, and what ends a stage on a part of them.
+SHARES = (1 / 32, 1 / 8, 1 / 2)
+STAGE_WORK = 8
+STAGE_GAIN = 0.003
+
 
 class Result(NamedTuple):
     """How a run of a solver ended.
@@ -26,6 +31,8 @@ class Result(NamedTuple):
         "stopped" is the callback's doing; "failed" means that no lower value was found.
     message : str
         The solver's own words.
+    stages : tuple of int
+        The iterations of each stage, where the sample has grown.
     """
 
     theta: np.ndarray
@@ -34,6 +41,7 @@ class Result(NamedTuple):
     n_evaluations: int
     status: str
     message: str
+    stages: tuple = ()
 
 
 def never(n_iter, theta, value):
@@ -74,22 +82,76 @@ def minimise(objective, theta0, *, solver="lbfgs", callback=never, **options):
     return result
 
 
-def lbfgs(objective, theta0, *, max_iter, tol, callback=never, history_size=10, eps=2.2e-16):
+def lbfgs(
+    objective,
+    theta0,
+    *,
+    max_iter,
+    tol,
+    callback=never,
+    history_size=10,
+    eps=2.2e-16,
+    samples=(),
+):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
     It has converged when the largest entry of the gradient is at most ``tol``, or when
     one iteration lowers the objective by less than ``tol**2`` of its size: near a
     minimum the objective is flat to second order. ``history_size`` is the number of past
     steps that approximate the Hessian; ``eps`` the relative rounding error of a value.
+    ``samples``, pairs of a share below 1 and the objective on that share of the rows,
+    are minimised first, one after the other: see `_grow`.
     """
-    options = {
-        "maxcor": history_size,
-        "gtol": tol,
-        "ftol": max(tol**2, 4 * eps),
-        "maxiter": max_iter,
-        "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
-    }
-    return _scipy_minimise(objective, theta0, "L-BFGS-B", options, callback)
+
+    def run(objective, theta0, max_iter, callback):
+        options = {
+            "maxcor": history_size,
+            "gtol": tol,
+            "ftol": max(tol**2, 4 * eps),
+            "maxiter": max_iter,
+            "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
+        }
+        return _scipy_minimise(objective, theta0, "L-BFGS-B", options, callback)
+
+    if not samples:
+        return run(objective, theta0, max_iter, callback)
+    return _grow([*samples, (1, objective)], theta0, max_iter, callback, run)
+
+
+def _grow(stages, theta, max_iter, callback, run):
+    """Run the stages one after the other, each from where the last has ended.
+
+    A stage on a sample ends when it has done the work of `STAGE_WORK` iterations on all
+    rows, when it has used half of the iterations left, or when ten iterations have not
+    lowered its objective by `STAGE_GAIN`: then the sample has told what it can.
+    """
+    curve, lengths, n_evaluations = [], [], 0
+    for share, objective in stages:
+        left = max_iter - len(curve)
+        if share < 1:
+            left = min(int(STAGE_WORK / share), left // 2)
+        if left > 0:
+            result, stopped = _stage(objective, theta, left, share < 1, curve, callback, run)
+            theta = result.theta
+            lengths.append(len(result.loss_curve))
+            n_evaluations += result.n_evaluations
+            if stopped:
+                break
+    return result._replace(loss_curve=curve, n_evaluations=n_evaluations, stages=tuple(lengths))
+
+
+def _stage(objective, theta, max_iter, is_sample, curve, callback, run):
+    """Run one stage, adding to ``curve``; the result, and whether the callback stopped it."""
+    before, stopped = len(curve), False
+
+    def after(n_iter, theta, value):
+        nonlocal stopped
+        curve.append(value)
+        stopped = callback(len(curve), theta, value)
+        return stopped or (is_sample and _stalled(curve[before:], STAGE_GAIN))
+
+    result = run(objective, theta, max_iter, after)
+    return result, stopped
 
 
 def cg(objective, theta0, *, max_iter, tol, callback=never):
