@@ -119,7 +119,15 @@ def torch_lbfgs(X, theta0, network, params, seconds):
     import torch
 
     weights, value, theta = torch_model(X, theta0, network, params)
-    solver = torch.optim.LBFGS(weights, max_iter=1, history_size=10, line_search_fn="strong_wolfe")
+    solver = torch.optim.LBFGS(  # ten iterations a call: each call begins with an evaluation
+        weights,
+        max_iter=10,
+        max_eval=1000,
+        tolerance_grad=0,
+        tolerance_change=0,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+    )
 
     def closure():
         solver.zero_grad()
