@@ -44,7 +44,6 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             + \beta \sum_j \mathrm{KL}(\rho \,\|\, \hat\rho_j)
 
     where z is the raw output and the last sum runs over all hidden units.
-    `MLPBackpropClassifier` and `MLPBackpropRegressor` are the same with ``task`` fixed.
 
     Parameters
     ----------
@@ -53,7 +52,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         regression.
     task : {"classification", "regression"}, default="classification"
         What y means: labels (of two or more classes, or a 0/1 matrix with a column for
-        each label), or real numbers (one or more columns).
+        each label), or real numbers (one or more columns). `MLPBackpropClassifier` and
+        `MLPBackpropRegressor` fix it.
     loss : {"auto", "log_loss", "squared_error"}, default="auto"
         "auto" is "log_loss" for classification and "squared_error" for regression.
         Classification with "squared_error" fits logistic outputs to 0/1 targets, as the
