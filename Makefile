@@ -8,8 +8,8 @@ BIN = $(VENV)/bin
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
-	SKL_SAE_PICTURES=$(PICTURES) $(BIN)/python examples/plot_natural_image_edges.py
-	SKL_SAE_PICTURES=$(PICTURES) $(BIN)/python examples/plot_digits_grid_search.py
+	SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python examples/plot_natural_image_edges.py
+	SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python examples/plot_digits_grid_search.py
 	@echo "The pictures are in $(abspath $(PICTURES)): $$(cd $(PICTURES) && ls *.png | tr '\n' ' ')"
 
 examples: $(VENV)/.demo

@@ -26,7 +26,6 @@ from .backprop.solvers import SHARES, SOLVERS, minimise, never
 # precision; their sum is always in double.
 ROUNDING = {4: 5e-10, 8: 2.2e-16}
 
-
 # Rows from which growing_samples="auto" grows them.
 GROW_FROM = 20_000
 
@@ -271,10 +270,15 @@ class BackpropEstimator(BaseEstimator):
         return Network(sizes, self.activation), coefs, intercepts
 
 
+def _shuffled_rows(objective, rng):
+    """The rows that have a weight, in random order."""
+    s = objective.weights
+    return rng.permutation(objective.n_rows if s is None else np.flatnonzero(s))
+
+
 def _samples(objective, rng):
     """Pairs of a share and the objective on that share of the rows, each within the next."""
-    s = objective.weights
-    order = rng.permutation(objective.n_rows if s is None else np.flatnonzero(s))
+    order = _shuffled_rows(objective, rng)
     return [
         (share, objective.rows(np.sort(order[: math.ceil(share * len(order))])))
         for share in SHARES
@@ -283,9 +287,7 @@ def _samples(objective, rng):
 
 def _batches(objective, batch_size, rng):
     """The objectives of one epoch: mini-batches of the rows in random order."""
-    s = objective.weights
-    rows = np.arange(objective.n_rows) if s is None else np.flatnonzero(s)
-    order = rng.permutation(rows)
+    order = _shuffled_rows(objective, rng)
     for start in range(0, len(order), batch_size):
         yield objective.rows(order[start : start + batch_size])
 

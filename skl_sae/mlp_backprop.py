@@ -627,7 +627,7 @@ class EarlyStopping(Monitor):
         self.network = Network(
             (X.shape[1], *estimator._hidden_sizes(), Y.shape[1]), estimator.activation
         )
-        self.scores, self.best_score, self.best_iter, self.best = [], -np.inf, 0, None
+        self.scores, self.best_score, self.best = [], -np.inf, None
         self.reference, self.reference_iter = -np.inf, 0
 
     def __call__(self, n_iter, theta, value):
@@ -679,6 +679,8 @@ def _forget(estimator, *attributes):
 
 def _doc_for(summary, without, example):
     """The docstring of `MLPBackprop` for a subclass that lacks some of its entries."""
+    if MLPBackprop.__doc__ is None:  # python -OO
+        return None
     doc, _, _ = MLPBackprop.__doc__.partition("    Examples\n")
     _, _, body = doc.partition("\n")
     entries = re.split(r"\n(?=    \w+ : )", body)

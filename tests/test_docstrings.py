@@ -1,6 +1,8 @@
 """Public docstrings are complete numpydoc, checked by numpydoc's own validation."""
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 from numpydoc.validate import validate
@@ -58,3 +60,8 @@ def test_the_documented_defaults_are_the_real_ones(name):
             if line.strip().startswith(f"{parameter.name} : ")
         )
         assert line.endswith(f"default={shown}"), line
+
+
+def test_the_package_needs_no_docstrings():
+    """``python -OO`` takes them away."""
+    subprocess.run([sys.executable, "-OO", "-c", "import skl_sae"], check=True)

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skl_sae.backprop.network import Network
-from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.objective import N_LANES, Objective
 from skl_sae.backprop.penalties import kl_sparsity
 
 
@@ -42,6 +42,12 @@ def test_raw_outputs_kept_or_computed_again(case, monkeypatch):
     again = replace(objective)
     assert_same(again(theta), kept)
     assert again._kept == []
+
+
+def test_no_more_buffers_than_lanes():
+    objective, theta = make_objective(n_threads=64, block_size=1)
+    objective(theta)
+    assert objective._workspaces.qsize() == N_LANES
 
 
 def test_the_mean_code_and_its_complement_are_exactly_one():

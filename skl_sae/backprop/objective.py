@@ -233,7 +233,7 @@ class Objective:
     def _workspaces(self):
         workspaces = SimpleQueue()
         first = self._lanes[0][0]
-        for _ in range(self.n_threads):
+        for _ in range(self._n_workers):
             n_rows = first.stop - first.start
             workspaces.put(Workspace.allocate(self.network, n_rows, self.X.dtype))
         return workspaces
@@ -243,10 +243,13 @@ class Objective:
         """A buffer for the gradient of each lane, by its first row."""
         return {lane[0].start: self.network.gradient_buffer() for lane in self._lanes}
 
+    @property
+    def _n_workers(self):
+        return min(self.n_threads, len(self._lanes))
+
     @cached_property
     def _pool(self):
-        n_threads = min(self.n_threads, len(self._lanes))
-        return ThreadPoolExecutor(n_threads) if n_threads > 1 else None
+        return ThreadPoolExecutor(self._n_workers) if self._n_workers > 1 else None
 
     @cached_property
     def _total_weight(self):
