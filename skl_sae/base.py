@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from ._compat import Interval, StrOptions, check_sample_weight
 from ._threads import blas_on_one_thread
 from .backprop.activations import ACTIVATIONS, STEEPNESS
-from .backprop.blocks import outputs, propagate
+from .backprop.blocks import over_blocks, propagate
 from .backprop.gradient_check import compare_gradient
 from .backprop.losses import get_loss
 from .backprop.network import Network
@@ -75,6 +75,7 @@ class BackpropEstimator(BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left")],
         "history_size": [Interval(Integral, 1, None, closed="left")],
         "growing_samples": ["boolean", StrOptions({"auto"})],
+        "variable_projection": ["boolean", StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
         "n_init": [Interval(Integral, 1, None, closed="left")],
@@ -120,7 +121,7 @@ class BackpropEstimator(BaseEstimator):
                 "'auto' or False."
             )
         get_loss(loss, output_activation)
-        return Objective(
+        objective = Objective(
             network=network,
             X=X,
             Y=Y,
@@ -131,6 +132,14 @@ class BackpropEstimator(BaseEstimator):
             beta=self.beta,
             rho=self.rho,
         )
+        if self.variable_projection is True and not (
+            self.solver == "lbfgs" and _can_project(objective)
+        ):
+            raise ValueError(
+                "variable_projection=True needs solver='lbfgs', squared error, an output "
+                "activation 'identity', a hidden layer and no tied weights; set it to 'auto'."
+            )
+        return objective
 
     # -- initialise and minimise --------------------------------------------------------
 
@@ -196,8 +205,7 @@ class BackpropEstimator(BaseEstimator):
         if self.solver == "lbfgs":
             options["history_size"] = self.history_size
             options["eps"] = ROUNDING[objective.X.dtype.itemsize]
-            if self._grows(objective):
-                options["samples"] = _samples(objective, rng)
+            options["stages"] = self._stages(objective, rng)
         elif self.solver == "sgd":
             options["learning_rate"] = self.learning_rate
             if self.batch_size is not None:
@@ -217,6 +225,14 @@ class BackpropEstimator(BaseEstimator):
                 "smaller learning_rate can help too."
             ) from None
 
+    def _stages(self, objective, rng):
+        """What "lbfgs" runs on before it runs on the objective itself."""
+        first = replace(objective, variable_projection=self._projects(objective))
+        if self._grows(objective):
+            yield from _samples(first, rng)
+        if first.variable_projection:
+            yield 1, first
+
     def _grows(self, objective):
         """Whether this fit begins on samples of the rows."""
         if self.growing_samples != "auto":
@@ -224,6 +240,12 @@ class BackpropEstimator(BaseEstimator):
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         stops_early = getattr(self, "early_stopping", False)
         return objective.n_rows >= GROW_FROM and not goes_on and not stops_early
+
+    def _projects(self, objective):
+        """Whether the output layer is solved exactly, and L-BFGS runs on the others."""
+        if self.variable_projection != "auto":
+            return self.variable_projection
+        return _can_project(objective) and _pays_to_project(objective)
 
     def _callback(self, monitor):
         if not self.verbose:
@@ -257,11 +279,15 @@ class BackpropEstimator(BaseEstimator):
 
     def _propagate(self, X, layers, output_activation):
         """The output of some consecutive layers for every row of X."""
-        return propagate(X, *self._layers(X.dtype, layers), output_activation)
+        with blas_on_one_thread() as n_threads:
+            network = self._layers(X.dtype, layers)
+            return propagate(X, *network, output_activation, n_threads)
 
-    def _outputs(self, X, layers, output_activation):
-        """The same, block by block: see `blocks.outputs`."""
-        return outputs(X, *self._layers(X.dtype, layers), output_activation)
+    def _over_blocks(self, use, X, layers, output_activation):
+        """``use(rows, block, output)`` for every block: see `blocks.over_blocks`."""
+        with blas_on_one_thread() as n_threads:
+            network = self._layers(X.dtype, layers)
+            over_blocks(use, X, *network, output_activation, n_threads)
 
     def _layers(self, dtype, layers):
         coefs = [W.astype(dtype, copy=False) for W in self.coefs_[layers]]
@@ -283,6 +309,21 @@ def _samples(objective, rng):
         (share, objective.rows(np.sort(order[: math.ceil(share * len(order))])))
         for share in SHARES
     ]
+
+
+def _can_project(objective):
+    """Whether the objective is quadratic in an output layer of its own."""
+    network = objective.network
+    is_linear = (objective.loss, objective.output_activation) == ("squared_error", "identity")
+    return is_linear and len(network.sizes) > 2 and not network.tied
+
+
+def _pays_to_project(objective):
+    """Whether the system for the output layer is determined, and cheap beside the products."""
+    network = objective.network
+    n_units = network.sizes[-2]
+    products = sum(n_in * n_out for n_in, n_out in network.shapes)
+    return objective.lam > 0 and n_units <= objective.n_rows and n_units**2 <= 4 * products
 
 
 def _batches(objective, batch_size, rng):

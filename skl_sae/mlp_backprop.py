@@ -96,11 +96,17 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         the weights.
     growing_samples : "auto" or bool, default="auto"
         Whether "lbfgs" runs on a random 1/32, 1/8 and 1/2 of the rows before it runs on
-        all, each time from where it has ended ([2]_, [3]_). On many rows this is
+        all, each time from where it has ended ([2]_, [3]_, [4]_). On many rows this is
         several times faster, and the result is as much a minimum of J; iterations on
-        samples count towards ``max_iter``. "auto" does so from 20,000 rows on, unless the
-        fit goes on from fitted weights or
-        stops early.
+        samples count towards ``max_iter``. "auto" does so from 20,000 rows on, unless the fit
+        goes on from fitted weights or stops early.
+    variable_projection : "auto" or bool, default="auto"
+        Whether "lbfgs" runs on the hidden layers alone, the output layer being solved
+        exactly at each step ([5]_): the same objective and the same minima, in several
+        times fewer iterations. For regression with a hidden layer. "auto" does so where
+        λ > 0, there are at least as many rows as units h of the last hidden layer, and
+        the h × h system is cheap beside the other products. A run on all weights ends
+        the fit, and takes over where the system is ill-conditioned.
     learning_rate : float, default=0.1
         Step length of "sgd"; the other solvers find theirs by line search.
     batch_size : int, default=None
@@ -141,8 +147,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     n_iter_ : int
         Number of iterations.
     stage_lengths_ : ndarray of shape (n_stages,)
-        Iterations of each stage where the sample has grown, else ``n_iter_`` alone. In a
-        stage on a sample ``loss_curve_`` holds J of that sample.
+        Iterations of each stage: on growing samples, where ``loss_curve_`` holds J of the
+        sample, on all rows with the output layer solved exactly, and on all weights.
     n_evaluations_ : int
         Number of evaluations of J and its gradient in the run that was kept.
     converged_ : bool
@@ -164,6 +170,10 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
            optimization methods for machine learning", Math. Program. 134, 2012.
     .. [3] M. P. Friedlander and M. Schmidt, "Hybrid deterministic-stochastic methods for
            data fitting", SIAM J. Sci. Comput. 34 (3), 2012.
+    .. [4] R. Bollapragada, D. Mudigere, J. Nocedal, H.-J. M. Shi and P. T. P. Tang, "A
+           progressive batching L-BFGS method for machine learning", ICML 2018.
+    .. [5] G. Golub and V. Pereyra, "Separable nonlinear least squares: the variable
+           projection method and its applications", Inverse Problems 19 (2), 2003.
 
     Examples
     --------
@@ -209,6 +219,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         tol=1e-5,
         history_size=10,
         growing_samples="auto",
+        variable_projection="auto",
         learning_rate=0.1,
         batch_size=None,
         n_init=1,
@@ -233,6 +244,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         self.tol = tol
         self.history_size = history_size
         self.growing_samples = growing_samples
+        self.variable_projection = variable_projection
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.n_init = n_init
@@ -694,7 +706,7 @@ def _doc_for(summary, without, example):
 class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
     __doc__ = _doc_for(
         "Multilayer perceptron classifier.",
-        without={"task"},
+        without={"task", "variable_projection"},
         example="""\
     >>> from sklearn.datasets import load_iris
     >>> from skl_sae import MLPBackpropClassifier
@@ -710,7 +722,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
     _parameter_constraints = {
         name: constraint
         for name, constraint in MLPBackprop._parameter_constraints.items()
-        if name != "task"
+        if name not in ("task", "variable_projection")
     }
 
     def __init__(
@@ -804,6 +816,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         tol=1e-5,
         history_size=10,
         growing_samples="auto",
+        variable_projection="auto",
         learning_rate=0.1,
         batch_size=None,
         n_init=1,
@@ -827,6 +840,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
             tol=tol,
             history_size=history_size,
             growing_samples=growing_samples,
+            variable_projection=variable_projection,
             learning_rate=learning_rate,
             batch_size=batch_size,
             n_init=n_init,

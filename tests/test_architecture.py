@@ -17,6 +17,7 @@ ORDER = [
     "backprop.penalties",
     "backprop.network",
     "backprop.blocks",
+    "backprop.projection",
     "backprop.objective",
     "backprop.solvers",
     "backprop.gradient_check",
@@ -66,7 +67,8 @@ def test_imports_point_one_way(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "backprop").glob("*.py")), ids=module_name)
 def test_the_core_needs_numpy_and_scipy_only(path):
-    allowed = {"numpy", "scipy", "dataclasses", "functools", "typing", "concurrent", "queue"}
+    standard = {"collections", "concurrent", "contextlib", "dataclasses", "functools"}
+    allowed = standard | {"itertools", "math", "typing", "numpy", "scipy"}
     assert {m.split(".")[0] for m in imports(path) if not m.startswith(".")} <= allowed
 
 

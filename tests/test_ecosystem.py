@@ -388,7 +388,7 @@ def test_float32_stays_float32(estimator, solver, convert):
 
 @each_estimator
 def test_float32_is_close_to_float64(estimator):
-    params = {"max_iter": 5}
+    params = {"max_iter": 5, "lam": 1e-2}
     wide = fit(clone(estimator).set_params(**params))
     narrow = fit(clone(estimator).set_params(**params), X.astype(np.float32))
     assert_allclose(narrow.loss_, wide.loss_, rtol=1e-4)

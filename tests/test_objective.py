@@ -9,8 +9,9 @@ from reference import objective_value
 from scipy.sparse import csr_array
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from skl_sae.backprop.blocks import N_LANES
 from skl_sae.backprop.network import Network
-from skl_sae.backprop.objective import N_LANES, Objective
+from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.penalties import kl_sparsity
 
 
@@ -34,7 +35,7 @@ def test_any_block_size(case, block_size):
 
 
 @pytest.mark.parametrize("case", [c for c in TABLE if c["beta"]], ids=name)
-def test_raw_outputs_kept_or_computed_again(case, monkeypatch):
+def test_activations_kept_or_computed_again(case, monkeypatch):
     objective, theta = make_objective(**case)
     kept = objective(theta)
     assert objective._kept
@@ -47,7 +48,7 @@ def test_raw_outputs_kept_or_computed_again(case, monkeypatch):
 def test_no_more_buffers_than_lanes():
     objective, theta = make_objective(n_threads=64, block_size=1)
     objective(theta)
-    assert objective._workspaces.qsize() == N_LANES
+    assert len(objective._lanes.workspaces) == N_LANES
 
 
 def test_the_mean_code_and_its_complement_are_exactly_one():
@@ -55,7 +56,9 @@ def test_the_mean_code_and_its_complement_are_exactly_one():
     rng = np.random.default_rng(0)
     X = rng.uniform(size=(5000, 20)).astype(np.float32)
     network = Network((20, 10, 20))
-    on, off = Objective(network, X, beta=1.0).mean_code(network.initialise(rng))[0]
+    objective = Objective(network, X, beta=1.0)
+    rates, _ = objective._first_pass(*network.unpack(network.initialise(rng).astype(X.dtype)))
+    on, off = rates[0]
     np.testing.assert_allclose(on + off, 1, rtol=3e-16)
 
 

@@ -207,7 +207,7 @@ def test_growing_samples_end_at_the_minimum_of_the_whole():
         seen.append((n_iter, value))
         return False
 
-    found = minimise(whole, START, max_iter=200, tol=1e-7, samples=stages, callback=callback)
+    found = minimise(whole, START, max_iter=200, tol=1e-7, stages=stages, callback=callback)
     assert found.status == "converged"
     np.testing.assert_allclose(found.theta, 1, atol=1e-6)
     assert found.value == quadratic(found.theta)[0] == found.loss_curve[-1]
@@ -222,7 +222,7 @@ def test_growing_samples_end_at_the_minimum_of_the_whole():
 def test_growing_samples_respect_max_iter(max_iter):
     stages = [(share, Counter(rosenbrock)) for share in (1 / 32, 1 / 8, 1 / 2)]
     whole = Counter(rosenbrock)
-    found = minimise(whole, START, max_iter=max_iter, tol=0, samples=stages)
+    found = minimise(whole, START, max_iter=max_iter, tol=0, stages=stages)
     assert len(found.loss_curve) <= max_iter
     assert whole.calls > 0
     assert sum(found.stages) == len(found.loss_curve)
@@ -236,7 +236,7 @@ def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
         START,
         max_iter=20,
         tol=0,
-        samples=stages,
+        stages=stages,
         callback=lambda n_iter, theta, value: n_iter == stop_at,
     )
     assert found.status == "stopped"
@@ -246,7 +246,7 @@ def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
 
 def test_a_stage_does_no_more_work_than_its_share():
     stages = [(1 / 2, Counter(rosenbrock))]
-    found = minimise(rosenbrock, START, max_iter=1000, tol=1e-8, samples=stages)
+    found = minimise(rosenbrock, START, max_iter=1000, tol=1e-8, stages=stages)
     assert found.stages[0] <= 16
 
 
@@ -257,6 +257,6 @@ def test_a_stage_ends_when_it_no_longer_pays():
         value, gradient = rosenbrock(theta)
         return 1e6 + value, gradient
 
-    found = minimise(rosenbrock, START, max_iter=1000, tol=1e-8, samples=[(1 / 32, nearly_flat)])
+    found = minimise(rosenbrock, START, max_iter=1000, tol=1e-8, stages=[(1 / 32, nearly_flat)])
     assert found.stages[0] == 11
     np.testing.assert_allclose(found.theta, 1, rtol=1e-4)

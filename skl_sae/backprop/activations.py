@@ -1,7 +1,9 @@
 """Activations f and their derivatives f'.
 
-Each hidden activation is a function ``f(Z, slope)`` that works in place: it turns the
-raw output ``Z`` into the activation ``A = f(Z)`` and fills ``slope`` with ``f'(Z)``.
+Each hidden activation is a function ``f(Z, slope, s=None)`` that works in place: it turns
+the raw output ``Z`` into the activation ``A = f(Z)`` and fills ``slope`` with ``f'(Z)``.
+With weights ``s`` of the rows, the activations in `STEEPNESS` return the sums over the rows
+of both sides of each unit, ``(s @ on, s @ off)``; the others ignore it and return None.
 To add one, write the function and its line in `ACTIVATIONS`.
 """
 
@@ -33,28 +35,32 @@ def logistic_pair(Z, k, on, off):
     off *= on
 
 
-def logistic(Z, slope):
+def logistic(Z, slope, s=None):
     """A = 1 / (1 + exp(-Z)); f' = A (1 - A)."""
     logistic_pair(Z, 1, on=Z, off=slope)
+    sums = None if s is None else (s @ Z, s @ slope)
     slope *= Z
+    return sums
 
 
-def tanh(Z, slope):
+def tanh(Z, slope, s=None):
     """A = tanh(Z); f' = 1 - A**2, written 4 on off so that it survives saturation."""
     on = np.empty_like(Z)
     logistic_pair(Z, 2, on=on, off=slope)
+    sums = None if s is None else (s @ on, s @ slope)
     slope *= on
     slope *= 4
     np.tanh(Z, out=Z)
+    return sums
 
 
-def relu(Z, slope):
+def relu(Z, slope, s=None):
     """A = max(Z, 0); f' = 1 where Z > 0, else 0."""
     np.greater(Z, 0, out=slope)
     np.maximum(Z, 0, out=Z)
 
 
-def identity(Z, slope):
+def identity(Z, slope, s=None):
     """A = Z; f' = 1."""
     slope.fill(1)
 

@@ -1,19 +1,36 @@
-"""Row blocks: how any X is cut into consecutive rows, and what is mapped over them."""
+"""Row blocks: how any X is cut into consecutive rows, and shared among threads."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
 from .activations import apply_output
-from .network import Workspace, forward
+from .network import Workspace, affine, forward
 
-# A block's activations should stay in the cache of one core. Below 512 rows the products
-# of wide layers lose, above 2048 nothing is won.
-BLOCK_BYTES = 2**21
+# A block's activations should stay in the cache. Below 512 rows the products of wide
+# layers lose, above 4096 nothing is won.
+BLOCK_BYTES = 2**22
+MIN_ROWS, MAX_ROWS = 512, 4096
+
+# Partial sums over the rows, and so the largest useful number of threads.
+N_LANES = 8
 
 
-def default_block_size(network, itemsize):
-    """Rows whose input, activations and deltas fill about `BLOCK_BYTES`."""
+def default_block_size(network, itemsize, n_rows):
+    """Rows whose input, activations and deltas fill at most about `BLOCK_BYTES`.
+
+    Few blocks are evened out to 1, 2, 4 or 8, so that threads get equal shares.
+    """
     row_bytes = itemsize * (network.sizes[0] + 2 * sum(network.sizes[1:]))
-    return int(np.clip(BLOCK_BYTES // row_bytes, 512, 2048))
+    size = int(np.clip(BLOCK_BYTES // row_bytes, MIN_ROWS, MAX_ROWS))
+    n_blocks = ceil(n_rows / size)
+    if n_blocks <= N_LANES:
+        n_blocks = 2 ** (n_blocks - 1).bit_length()
+    return ceil(n_rows / n_blocks)
 
 
 def row_blocks(n_rows, block_size):
@@ -28,11 +45,96 @@ def dense(X, rows):
     return block if isinstance(block, np.ndarray) else block.toarray()
 
 
-def outputs(X, network, coefs, intercepts, output_activation):
-    """The output of a network, block by block.
+def share_out(run, tasks, pool=None, n_helpers=0):
+    """``[run(task) for task in tasks]``, where threads of a pool help.
+
+    Each takes the next task until none is left. What a task raises is raised here, after
+    the others have ended; the tasks not begun are then dropped.
+    """
+    waiting, results = deque(enumerate(tasks)), [None] * len(tasks)
+
+    def next_task():
+        try:
+            return waiting.popleft()
+        except IndexError:
+            return None
+
+    def take():
+        try:
+            while (task := next_task()) is not None:
+                results[task[0]] = run(task[1])
+        except BaseException:
+            waiting.clear()
+            raise
+
+    helpers = [pool.submit(take) for _ in range(n_helpers)]
+    try:
+        take()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+    return results
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """The blocks of all rows, shared among threads.
+
+    A lane is a fixed run of blocks that one thread sums up from its first block to its
+    last, so that the result has the same bits for any number of threads.
+
+    Attributes
+    ----------
+    lanes : list of list of slice
+        The blocks of each lane.
+    workspaces : deque of Workspace
+        Buffers, one for each thread.
+    pool : ThreadPoolExecutor or None
+        The threads that help the calling one.
+    """
+
+    lanes: list
+    workspaces: deque
+    pool: ThreadPoolExecutor | None
+
+    @classmethod
+    def plan(cls, network, n_rows, dtype, block_size=None, n_threads=1):
+        """Cut the rows into blocks and lanes and allocate what the threads need."""
+        dtype = np.dtype(dtype)
+        size = min(block_size or default_block_size(network, dtype.itemsize, n_rows), n_rows)
+        blocks = row_blocks(n_rows, size)
+        lanes = [list(lane) for lane in np.array_split(blocks, min(N_LANES, len(blocks)))]
+        n_threads = min(n_threads, len(lanes))
+        return cls(
+            lanes,
+            deque(Workspace.allocate(network, size, dtype) for _ in range(n_threads)),
+            ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None,
+        )
+
+    def map(self, lane_sums):
+        """``lane_sums(blocks, work)`` of every lane, in the order of the lanes."""
+
+        def run(blocks):
+            work = self.workspaces.pop()
+            try:
+                with np.errstate(all="ignore"):  # what overflows shows in the value
+                    return lane_sums(blocks, work)
+            finally:
+                self.workspaces.append(work)
+
+        return share_out(run, self.lanes, self.pool, len(self.workspaces) - 1)
+
+
+def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads=1):
+    """Call ``use(rows, block, output)`` for every block, with the output of a network.
 
     Parameters
     ----------
+    use : callable
+        Gets the slice of rows, these rows of X, and their output, ndarray of shape
+        (n_block, n_outputs), in a buffer that a later block overwrites. Threads call it
+        in any order.
     X : {ndarray, CSR array} of shape (n_rows, n_features)
         Input, float64 or float32.
     network : Network
@@ -41,30 +143,28 @@ def outputs(X, network, coefs, intercepts, output_activation):
         Its parameters, in the dtype of X.
     output_activation : str
         The activation of the last layer.
-
-    Yields
-    ------
-    rows : slice
-        The rows of the block.
-    block : ndarray of shape (n_block, n_features)
-        These rows of X.
-    output : ndarray of shape (n_block, n_outputs)
-        Their output, in a buffer that the next block overwrites.
+    n_threads : int, default=1
+        Threads that share the blocks.
     """
-    n_rows = X.shape[0]
-    block_size = min(default_block_size(network, X.dtype.itemsize), n_rows)
-    work = Workspace.allocate(network, block_size, X.dtype)
-    for rows in row_blocks(n_rows, block_size):
-        block = dense(X, rows)
-        with np.errstate(all="ignore"):
-            A = forward(block, coefs, intercepts, network.activation, work.cut(rows))
-            output = apply_output(A[-1], output_activation)
-        yield rows, block, output
+
+    def lane(blocks, work):
+        for rows in blocks:
+            block, buffers = dense(X, rows), work.cut(rows)
+            A, _ = forward(block, coefs, intercepts, network.activation, *buffers.hidden)
+            output = affine(A[-1], coefs[-1], intercepts[-1], out=buffers.outputs[-1])
+            use(rows, block, apply_output(output, output_activation))
+
+    lanes = Lanes.plan(network, X.shape[0], X.dtype, n_threads=n_threads)
+    with lanes.pool or nullcontext():
+        lanes.map(lane)
 
 
-def propagate(X, network, coefs, intercepts, output_activation):
-    """The output of every row, ndarray of shape (n_rows, n_outputs): see `outputs`."""
+def propagate(X, network, coefs, intercepts, output_activation, n_threads=1):
+    """The output of every row, ndarray of shape (n_rows, n_outputs): see `over_blocks`."""
     result = np.empty((X.shape[0], network.sizes[-1]), X.dtype)
-    for rows, _, output in outputs(X, network, coefs, intercepts, output_activation):
+
+    def store(rows, block, output):
         result[rows] = output
+
+    over_blocks(store, X, network, coefs, intercepts, output_activation, n_threads)
     return result

@@ -30,6 +30,11 @@ class Network:
         return list(zip(self.sizes[:-1], self.sizes[1:]))
 
     @property
+    def hidden(self):
+        """The layers before the last, as a network of their own."""
+        return Network(self.sizes[:-1], self.activation)
+
+    @property
     def n_params(self):
         """Length of ``theta``."""
         return sum(self._lengths(self.tied))
@@ -112,7 +117,7 @@ class Workspace:
 
     @classmethod
     def allocate(cls, network, n_rows, dtype):
-        """Buffers for blocks of up to ``n_rows`` rows."""
+        """Buffers for blocks of at most ``n_rows`` rows."""
         units = network.sizes[1:]
         return cls(
             outputs=[np.empty((n_rows, n), dtype) for n in units],
@@ -121,6 +126,11 @@ class Workspace:
             products=[np.empty(shape, dtype) for shape in network.shapes],
             ones=np.ones(n_rows, dtype),
         )
+
+    @property
+    def hidden(self):
+        """Outputs and slopes of the hidden layers."""
+        return self.outputs[:-1], self.slopes[:-1]
 
     def cut(self, rows):
         """The same buffers for the block ``rows``."""
@@ -141,46 +151,41 @@ def affine(A, W, b, out):
     return out
 
 
-def forward(X, coefs, intercepts, activation, work, hidden=()):
-    """Forward pass of one block.
+def forward(X, coefs, intercepts, activation, outputs, slopes, s=None):
+    """Forward pass of one block through the hidden layers.
 
     Parameters
     ----------
     X : ndarray of shape (n_rows, n_features)
         The block.
     coefs, intercepts : list of ndarray
-        Parameters of each layer.
+        Parameters of the hidden layers, or of some of the first.
     activation : str
         The hidden activation f.
-    work : Workspace
-        Buffers for this many rows.
-    hidden : sequence of ndarray of shape (n_rows, n_units)
-        Raw outputs of the first layers where they are known already; they are turned
-        into activations.
+    outputs, slopes : list of ndarray of shape (n_rows, n_units)
+        Filled with the activation and with f' of each layer.
+    s : ndarray of shape (n_rows,), default=None
+        Weights of the rows, to sum the mean code with.
 
     Returns
     -------
     A : list of ndarray of shape (n_rows, n_units)
-        ``A[0]`` is ``X``, ``A[l]`` the activation of hidden layer ``l``; the last one is
-        the raw output. ``work.slopes[l]`` holds f' of hidden layer ``l``.
+        ``A[0]`` is ``X``, ``A[l]`` the activation of hidden layer ``l``.
+    sums : list of (ndarray of shape (n_units,), ndarray of shape (n_units,))
+        For each hidden layer the sums of both sides of its units, if ``s`` is given.
     """
     f = ACTIVATIONS[activation]
-    A = [X]
-    for layer, slope in enumerate(work.slopes):
-        if layer < len(hidden):
-            Z = hidden[layer]
-        else:
-            Z = affine(A[-1], coefs[layer], intercepts[layer], out=work.outputs[layer])
-        if layer < len(coefs) - 1:
-            f(Z, slope)
+    A, sums = [X], []
+    for W, b, Z, slope in zip(coefs, intercepts, outputs, slopes):
+        sums.append(f(affine(A[-1], W, b, out=Z), slope, s))
         A.append(Z)
-    return A
+    return A, sums
 
 
-def backward(A, delta, coefs, code_gradients, gradient, work):
+def backward(A, delta, coefs, code_gradients, gradient, slopes, work):
     """Backpropagation of one block: add dJ/dW and dJ/db of each layer to ``gradient``.
 
-    The four equations, from the last layer to the first (f' is in ``work.slopes``)::
+    The four equations, from the last layer to the first::
 
         delta of the output  = dL/dZ                                (from the loss)
         dJ/dW[l]             = A[l].T @ delta
@@ -190,7 +195,7 @@ def backward(A, delta, coefs, code_gradients, gradient, work):
     Parameters
     ----------
     A : list of ndarray of shape (n_rows, n_units)
-        What `forward` returned.
+        Input and activations of the hidden layers: what `forward` returned.
     delta : ndarray of shape (n_rows, n_outputs)
         dL/dZ of the raw output, each row times its weight.
     coefs : list of ndarray of shape (n_in, n_out)
@@ -198,16 +203,20 @@ def backward(A, delta, coefs, code_gradients, gradient, work):
     code_gradients : list of ndarray or None
         For each hidden layer dJ/da of the sparsity penalty, (n_rows or 1, n_units).
     gradient : tuple of (list of ndarray, list of ndarray)
-        The sums for coefs and intercepts, added to in place.
+        The sums for coefs and intercepts, added to in place. Where it ends before the last
+        layer, that layer is left out.
+    slopes : list of ndarray of shape (n_rows, n_units)
+        f' of each hidden layer.
     work : Workspace
-        Buffers for this many rows, with the slopes that `forward` filled in.
+        Buffers for this many rows.
     """
     for layer in reversed(range(len(coefs))):
-        np.matmul(A[layer].T, delta, out=work.products[layer])
-        gradient[0][layer] += work.products[layer]
-        gradient[1][layer] += work.ones @ delta
+        if layer < len(gradient[0]):
+            np.matmul(A[layer].T, delta, out=work.products[layer])
+            gradient[0][layer] += work.products[layer]
+            gradient[1][layer] += work.ones @ delta
         if layer > 0:
             delta = np.matmul(delta, coefs[layer].T, out=work.deltas[layer - 1])
             if code_gradients is not None:
                 delta += code_gradients[layer - 1]
-            delta *= work.slopes[layer - 1]
+            delta *= slopes[layer - 1]

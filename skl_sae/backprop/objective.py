@@ -6,25 +6,21 @@
 The sums over the rows are exact for every block size; a block is no mini-batch.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from queue import SimpleQueue
 
 import numpy as np
 
-from .activations import STEEPNESS, logistic_pair
-from .blocks import default_block_size, dense, row_blocks
+from .activations import STEEPNESS
+from .blocks import Lanes, dense
 from .losses import get_loss
-from .network import Network, Workspace, affine, backward, forward
+from .network import Network, affine, backward, forward
 from .penalties import kl_sparsity, weight_decay
+from .projection import Moments, solve_output
 
-# Raw outputs are kept between the two passes up to this size, and up to eight times it
-# where they are small next to X.
+# Activations and slopes are kept between the two passes up to this size, and up to eight
+# times it where they are small next to X.
 KEPT_BYTES = 2**25
-
-# Partial sums over the rows, and so the largest useful number of threads.
-N_LANES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +51,10 @@ class Objective:
     n_threads : int, default=1
         Threads that share the blocks, each calling BLAS, which should then be held to
         one thread. It does not change a bit of the result.
+    variable_projection : bool, default=False
+        Whether the objective is a function of the hidden layers alone, the output layer
+        being the best one for them: see `projection`. ``theta`` is then that of
+        ``network.hidden``; `reduce` and `expand` lead there and back.
     """
 
     network: Network
@@ -69,6 +69,7 @@ class Objective:
     rho: float = 0.05
     block_size: int | None = None
     n_threads: int = 1
+    variable_projection: bool = False
 
     def __call__(self, theta):
         """The value J(theta) and its gradient.
@@ -84,17 +85,41 @@ class Objective:
         gradient : ndarray of shape (n_params,)
         """
         with np.errstate(all="ignore"):
-            coefs, intercepts = self._unpack(theta)
-            sparsity, code_gradients = self._sparsity(coefs, intercepts)
+            coefs, intercepts = self._layout.unpack(theta.astype(self.X.dtype, copy=False))
+            decayed, _ = self._layout.unpack(theta)
+            rates, moments = self._first_pass(coefs, intercepts)
+            if moments:
+                W, b = self._best_output(theta, moments)
+                decayed.append(W)
+                coefs.append(W.astype(self.X.dtype))
+                intercepts.append(b.astype(self.X.dtype))
+            sparsity, code_gradients = self._sparsity(rates)
             misfit, (flat, *gradient) = self._misfit(coefs, intercepts, code_gradients)
-            decay, decay_gradient = weight_decay(self.network.unpack(theta)[0], self.lam)
+            decay, decay_gradient = weight_decay(decayed, self.lam)
             for total, part in zip(gradient[0], decay_gradient):
                 total += part
-        return float(misfit + decay + sparsity), self.network.fold(flat)
+        return float(misfit + decay + sparsity), self._layout.fold(flat)
 
     def rows(self, index):
         """The same objective on some of its rows, without a copy of them."""
         return replace(self, index=index if self.index is None else self.index[index])
+
+    def reduce(self, theta):
+        """The part of all parameters that the objective is a function of."""
+        if not self.variable_projection:
+            return theta
+        coefs, intercepts = self.network.unpack(theta)
+        return self._layout.pack(coefs[:-1], intercepts[:-1])
+
+    def expand(self, theta):
+        """All parameters, the best output layer included."""
+        if not self.variable_projection:
+            return theta
+        if not np.array_equal(self._last.get("theta"), theta):
+            self(theta)
+        coefs, intercepts = self._layout.unpack(theta)
+        W, b = self._last["output"]
+        return self.network.pack([*coefs, W], [*intercepts, b])
 
     @property
     def n_rows(self):
@@ -107,75 +132,90 @@ class Objective:
         s = self.sample_weight
         return s if s is None or self.index is None else s[self.index]
 
-    def mean_code(self, theta):
-        """Mean code ρ̂ of each hidden layer, and 1 - ρ̂ summed on its own.
+    # -- the parts of J -----------------------------------------------------------------
+
+    def _first_pass(self, coefs, intercepts):
+        """What must be known of all rows before the gradient of one.
 
         Returns
         -------
-        list of (ndarray of shape (n_units,), ndarray of shape (n_units,))
-            For tanh units the mean of (a + 1) / 2 and of (1 - a) / 2.
+        rates : list of ndarray of shape (2, n_units)
+            With a sparsity penalty: the means of both sides of each hidden unit.
+        moments : list of ndarray
+            With variable projection: the `Moments` that determine the best output layer.
         """
-        with np.errstate(all="ignore"):
-            return self._mean_code(*self._unpack(theta))
+        if not self._has_first_pass:
+            return [], []
+        kept, lane_moments = self._kept, self._lane_moments
 
-    # -- the parts of J -----------------------------------------------------------------
+        def lane_sums(blocks, work):
+            rates = [np.zeros((2, n)) for n in self._rated]
+            moments, products = lane_moments[blocks[0].start]
+            for total in moments:
+                total.fill(0)
+            for rows in blocks:
+                (X, Y, s), buffers = self._block(rows), work.cut(rows)
+                weights = buffers.ones if s is None else s
+                A, sums = self._hidden(X, coefs, intercepts, rows, kept, buffers, weights)
+                for total, part in zip(rates, sums):
+                    total += part
+                if moments:
+                    moments.add(A[-1], Y, s, buffers, products)
+            return rates, moments
 
-    def _unpack(self, theta):
-        return self.network.unpack(theta.astype(self.X.dtype, copy=False))
+        rates, moments = (
+            [sum(parts) for parts in zip(*per_lane)]
+            for per_lane in zip(*self._lanes.map(lane_sums))
+        )
+        # on + off is exactly one: else its rounding in float32 would enter KL
+        return [total / total.sum(axis=0) for total in rates], moments
 
-    def _sparsity(self, coefs, intercepts):
+    def _hidden(self, X, coefs, intercepts, rows, kept, buffers, s=None):
+        """Forward through the hidden layers, into memory that is kept if there is some."""
+        outputs, slopes = _of_rows(kept, rows) if kept else buffers.hidden
+        s = s if self.beta else None
+        return forward(X, coefs, intercepts, self.network.activation, outputs, slopes, s)
+
+    def _best_output(self, theta, moments):
+        rounding = np.finfo(self.X.dtype).eps
+        output = solve_output(Moments(*moments), self._total_weight, self.lam, rounding)
+        self._last.update(theta=theta.copy(), output=output)
+        return output
+
+    def _sparsity(self, rates):
         """β Σ KL(ρ ‖ ρ̂), and β KL' / k for each unit: its derivative by the sum of a."""
         if self.beta == 0:
             return 0.0, None
         # A rate below the floor counts as the floor, so that beta / rate is finite.
         floor = float(np.finfo(self.X.dtype).tiny) ** 0.8
         value, gradients = 0.0, []
-        for on, off in self._mean_code(coefs, intercepts):
+        for on, off in rates:
             kl, gradient = kl_sparsity(on, off, self.rho, floor)
             value += self.beta * kl
             gradients.append(self.beta * gradient / STEEPNESS[self.network.activation])
         return value, [g.astype(self.X.dtype) for g in gradients]
 
-    def _mean_code(self, coefs, intercepts):
-        """First pass over the rows: the means of both sides of every hidden unit."""
-        k, kept = STEEPNESS[self.network.activation], self._kept
-
-        def lane_sums(blocks, work):
-            sums = [np.zeros((2, n)) for n in self.network.sizes[1:-1]]
-            for rows in blocks:
-                (A, _, s), buffers = self._block(rows), work.cut(rows)
-                s = buffers.ones if s is None else s
-                outputs = [Z[rows] for Z in kept] or buffers.outputs
-                for layer, total in enumerate(sums):
-                    Z = affine(A, coefs[layer], intercepts[layer], out=outputs[layer])
-                    on, off = buffers.deltas[layer], buffers.slopes[layer]
-                    logistic_pair(Z, k, on=on, off=off)
-                    total += s @ on, s @ off
-                    A = on if k == 1 else np.subtract(on, off, out=on)
-            return sums
-
-        per_lane = self._over_lanes(lane_sums)
-        totals = [sum(layer) for layer in zip(*per_lane)]
-        # on + off is exactly one: else its rounding in float32 would enter KL
-        return [total / total.sum(axis=0) for total in totals]
-
     def _misfit(self, coefs, intercepts, code_gradients):
-        """Second pass: the mean loss, and the gradient of all but the weight decay.
+        """Last pass: the mean loss, and the gradient of all but the weight decay.
 
         The gradient comes as the flat buffer of every weight and bias, and its parts.
         """
         loss = get_loss(self.loss, self.output_activation)
-        kept = [] if code_gradients is None else self._kept
-        lane_gradients = self._lane_gradients
+        kept, lane_gradients = self._kept, self._lane_gradients
 
         def lane_sums(blocks, work):
             value, gradient = 0.0, lane_gradients[blocks[0].start]
             gradient[0].fill(0)
             for rows in blocks:
                 (X, Y, s), buffers = self._block(rows), work.cut(rows)
-                hidden = [Z[rows] for Z in kept]
-                A = forward(X, coefs, intercepts, self.network.activation, buffers, hidden)
-                delta, push = A[-1], code_gradients
+                if kept:
+                    outputs, slopes = _of_rows(kept, rows)
+                    A = [X, *outputs]
+                else:
+                    A, _ = self._hidden(X, coefs, intercepts, rows, kept, buffers)
+                    slopes = buffers.slopes
+                delta = affine(A[-1], coefs[-1], intercepts[-1], out=buffers.outputs[-1])
+                push = code_gradients
                 per_row = loss(delta, Y, buffers.slopes[-1])
                 if s is None:
                     value += per_row.sum(dtype=float)
@@ -183,18 +223,17 @@ class Objective:
                     value += np.dot(s, per_row.astype(float))
                     delta *= s[:, np.newaxis]
                     push = push and [np.outer(s, g) for g in code_gradients]
-                backward(A, delta, coefs, push, gradient[1:], buffers)
+                backward(A, delta, coefs, push, gradient[1:], slopes, buffers)
             return value, gradient
 
-        per_lane = self._over_lanes(lane_sums)
-        value, total = 0.0, self.network.gradient_buffer()
-        for lane_value, lane_gradient in per_lane:
+        value, total = 0.0, self._layout.gradient_buffer()
+        for lane_value, lane_gradient in self._lanes.map(lane_sums):
             value += lane_value
             total[0][:] += lane_gradient[0]
         total[0][:] /= self._total_weight
         return value / self._total_weight, total
 
-    # -- the rows, shared among threads -------------------------------------------------
+    # -- the rows -----------------------------------------------------------------------
 
     def _block(self, rows):
         """X, Y and s of one block."""
@@ -202,69 +241,70 @@ class Objective:
         X, Y, s = dense(self.X, at), self.Y, self.sample_weight
         return X, X if Y is None else Y[at], None if s is None else s[at]
 
-    def _over_lanes(self, lane_sums):
-        """``lane_sums(blocks, work)`` of every lane, in the order of the lanes.
-
-        A lane is a fixed run of blocks that one thread sums up from its first block to
-        its last, so that the result has the same bits for any number of threads. Cached
-        properties are built here and by the callers, never by the threads: they hold no lock.
-        """
-        workspaces = self._workspaces
-
-        def run(blocks):
-            work = workspaces.get()
-            try:
-                with np.errstate(all="ignore"):  # what overflows shows in the value
-                    return lane_sums(blocks, work)
-            finally:
-                workspaces.put(work)
-
-        in_order = map if self._pool is None else self._pool.map
-        return list(in_order(run, self._lanes))
+    # -- computed or allocated once, by the first evaluation ------------------------------
+    # Threads never ask for these: a cached property holds no lock.
 
     @cached_property
-    def _lanes(self):
-        itemsize = self.X.dtype.itemsize
-        size = self.block_size or default_block_size(self.network, itemsize)
-        blocks = row_blocks(self.n_rows, size)
-        return [list(lane) for lane in np.array_split(blocks, min(N_LANES, len(blocks)))]
-
-    @cached_property
-    def _workspaces(self):
-        workspaces = SimpleQueue()
-        first = self._lanes[0][0]
-        for _ in range(self._n_workers):
-            n_rows = first.stop - first.start
-            workspaces.put(Workspace.allocate(self.network, n_rows, self.X.dtype))
-        return workspaces
-
-    @cached_property
-    def _lane_gradients(self):
-        """A buffer for the gradient of each lane, by its first row."""
-        return {lane[0].start: self.network.gradient_buffer() for lane in self._lanes}
-
-    @property
-    def _n_workers(self):
-        return min(self.n_threads, len(self._lanes))
-
-    @cached_property
-    def _pool(self):
-        return ThreadPoolExecutor(self._n_workers) if self._n_workers > 1 else None
+    def _layout(self):
+        """The network whose parameters theta holds."""
+        return self.network.hidden if self.variable_projection else self.network
 
     @cached_property
     def _total_weight(self):
         s = self.weights
         return float(self.n_rows) if s is None else float(np.sum(s, dtype=float))
 
+    @property
+    def _rated(self):
+        """Units of the hidden layers whose mean code is asked for."""
+        return self.network.sizes[1:-1] if self.beta > 0 else ()
+
+    @property
+    def _has_first_pass(self):
+        return self.beta > 0 or self.variable_projection
+
+    @cached_property
+    def _last(self):
+        """The last theta and its best output layer."""
+        return {}
+
+    @cached_property
+    def _lanes(self):
+        return Lanes.plan(self.network, self.n_rows, self.X.dtype, self.block_size, self.n_threads)
+
+    @cached_property
+    def _lane_gradients(self):
+        """A buffer for the gradient of each lane, by its first row."""
+        return {lane[0].start: self._layout.gradient_buffer() for lane in self._lanes.lanes}
+
+    @cached_property
+    def _lane_moments(self):
+        """The same for the moments, with buffers for the products of a block."""
+
+        def buffers():
+            if not self.variable_projection:
+                return (), ()
+            n_units, n_outputs = self.network.shapes[-1]
+            shapes = (n_units, n_units), (n_units, n_outputs)
+            products = [np.empty(shape, self.X.dtype) for shape in shapes]
+            return Moments.zeros(n_units, n_outputs), products
+
+        return {lane[0].start: buffers() for lane in self._lanes.lanes}
+
     @cached_property
     def _kept(self):
-        """Memory for the raw outputs of the hidden layers, from the first pass to the second.
+        """Memory for activations and slopes of all rows, from the first pass to the second.
 
         Empty where that would take much: then the second pass computes them again.
         """
         n_features, *units, _ = self.network.sizes
-        n_bytes = self.n_rows * sum(units) * self.X.dtype.itemsize
+        n_bytes = 2 * self.n_rows * sum(units) * self.X.dtype.itemsize
         limit = 8 * KEPT_BYTES if 4 * sum(units) <= n_features else KEPT_BYTES
-        if n_bytes > limit:
+        if n_bytes > limit or not self._has_first_pass:
             return []
-        return [np.empty((self.n_rows, n), self.X.dtype) for n in units]
+        return [[np.empty((self.n_rows, n), self.X.dtype) for n in units] for _ in range(2)]
+
+
+def _of_rows(arrays, rows):
+    """These rows of lists of arrays."""
+    return [[a[rows] for a in part] for part in arrays]

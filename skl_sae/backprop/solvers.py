@@ -1,8 +1,11 @@
 """Solvers: minimise any callable ``theta -> (value, gradient)``.
 
-Nothing here knows what is minimised. `minimise` is the way in.
+Nothing here knows what is minimised. `minimise` is the way in. An objective may be a function
+of some of the parameters, if it has methods ``reduce(theta)`` and ``expand(reduced)``: what
+comes in, what callbacks see and what comes out are all of them.
 """
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -32,7 +35,7 @@ class Result(NamedTuple):
     message : str
         The solver's own words.
     stages : tuple of int
-        The iterations of each stage, where the sample has grown.
+        The iterations of each stage of "lbfgs".
     """
 
     theta: np.ndarray
@@ -91,7 +94,7 @@ def lbfgs(
     callback=never,
     history_size=10,
     eps=2.2e-16,
-    samples=(),
+    stages=(),
 ):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
@@ -99,8 +102,8 @@ def lbfgs(
     one iteration lowers the objective by less than ``tol**2`` of its size: near a
     minimum the objective is flat to second order. ``history_size`` is the number of past
     steps that approximate the Hessian; ``eps`` the relative rounding error of a value.
-    ``samples``, pairs of a share below 1 and the objective on that share of the rows,
-    are minimised first, one after the other: see `_grow`.
+    ``stages``, pairs of a share of the rows and an objective on that share, are minimised
+    first, one after the other: see `_in_stages`.
     """
 
     def run(objective, theta0, max_iter, callback):
@@ -113,12 +116,10 @@ def lbfgs(
         }
         return _scipy_minimise(objective, theta0, "L-BFGS-B", options, callback)
 
-    if not samples:
-        return run(objective, theta0, max_iter, callback)
-    return _grow([*samples, (1, objective)], theta0, max_iter, callback, run)
+    return _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, callback, run)
 
 
-def _grow(stages, theta, max_iter, callback, run):
+def _in_stages(stages, theta, max_iter, callback, run):
     """Run the stages one after the other, each from where the last has ended.
 
     A stage on a sample ends when it has done the work of `STAGE_WORK` iterations on all
@@ -168,13 +169,14 @@ def _scipy_minimise(objective, theta0, method, options, callback):
 
     def after_iteration(intermediate_result):
         curve.append(float(intermediate_result.fun))
-        if callback(len(curve), intermediate_result.x, curve[-1]):
+        if callback(len(curve), expand(intermediate_result.x), curve[-1]):
             raise StopIteration
 
+    reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
     with np.errstate(all="ignore"):  # a value that is not finite is reported by `minimise`
         found = scipy.optimize.minimize(
             objective,
-            theta0,
+            reduce(theta0),
             jac=True,
             method=method,
             options=options,
@@ -187,7 +189,7 @@ def _scipy_minimise(objective, theta0, method, options, callback):
         status = "converged"
     else:
         status = "max_iter" if found.nit >= options["maxiter"] else "failed"
-    theta, value = np.array(found.x), float(found.fun)
+    theta, value = np.array(expand(found.x)), float(found.fun)
     return Result(theta, value, curve, found.nfev, status, str(found.message))
 
 
