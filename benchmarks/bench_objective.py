@@ -1,25 +1,28 @@
 """One evaluation of the objective and its gradient against the bare matrix products.
 
-    python benchmarks/bench_objective.py [--threads 2] [--rounds 7] [--json FILE]
+    python benchmarks/bench_objective.py [--threads 2] [--seconds 6] [--peers] [--json FILE]
 
-For contributors: run it before and after a change. It takes about a minute. All sides use
-the same data, dtype and number of threads and are timed in turn; figures are medians over
-the rounds, and ratios are taken round by round.
+For contributors: run it before and after a change, on a quiet machine. It takes about a
+minute: ``--seconds`` for each of six cases. All sides use the same data, dtype and number of
+threads and are timed in turn; figures are medians over the rounds, and ratios are taken
+round by round.
 
 - bare products: the five products of an autoencoder's evaluation on whole arrays, nothing
   else, by NumPy's BLAS;
-- with exp: the same and one in-place ``np.exp`` for each activation;
+- with exp: the same and one in-place ``np.exp`` for each activation.
+
+``--peers`` adds, for the comparison:
+
 - textbook: value and gradient as the tutorial writes them, on whole arrays;
 - torch: the same objective in PyTorch with autograd, if it is installed.
 """
 
 import argparse
 import json
-import platform
 import time
 
 import numpy as np
-import scipy
+from report import Disturbance, Section, installed, machine, markdown
 from threadpoolctl import threadpool_limits
 
 from skl_sae.backprop.network import Network
@@ -27,6 +30,10 @@ from skl_sae.backprop.objective import Objective
 
 SHAPES = [(60_000, 784, 196), (10_000, 64, 25), (100_000, 192, 400)]
 LAM, BETA, RHO = 3e-3, 3.0, 0.1
+NOTE = (
+    "Goals: ours / bare products at most 1.10 for 784 → 196; ours / with exp at most 1.4 for "
+    "64 → 25; torch / ours at least 2.0 (64 → 25: 1.5); textbook / ours at least 2.0."
+)
 
 
 def bare_products(X, W1, W2):
@@ -44,11 +51,10 @@ def bare_products(X, W1, W2):
 
     def run_with_exp():
         run()
-        A.fill(0.5), out.fill(0.5)  # stay finite
         np.exp(A, out=A)
         np.exp(out, out=out)
 
-    return run, run_with_exp
+    return {"bare products": run, "with exp": run_with_exp}
 
 
 def textbook(X, theta, network):
@@ -100,77 +106,102 @@ def torch_objective(X, theta, network, threads):
     return run
 
 
-def seconds(run):
+def seconds_of(run, repeat):
     start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    for _ in range(repeat):
+        run()
+    return (time.perf_counter() - start) / repeat
 
 
-def measure(shape, dtype, threads, rounds):
-    """Medians of the seconds of each contender, and of the ratios to ours."""
+def in_turn(runs, threads, repeat, seconds):
+    """Seconds of each run, one after the other, at least three times and for so long.
+
+    Ours shares the rows among threads of its own and needs BLAS held to one.
+    """
+    times = {name: [] for name in runs}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times["ours"]) < 3:
+        for name, run in runs.items():
+            time.sleep(0.1)  # until the other's threads wait no longer actively
+            with threadpool_limits(1 if name == "ours" else threads, "blas"):
+                times[name].append(seconds_of(run, repeat))
+    return {name: np.array(t) for name, t in times.items()}
+
+
+def contenders(shape, dtype, threads, peers):
+    """What is timed, by name; all that give a value are checked to give the same."""
     n, d, h = shape
     rng = np.random.default_rng(0)
     X = rng.uniform(0.1, 0.9, size=(n, d)).astype(dtype)
     network = Network((d, h, d))
     theta = network.initialise(rng)
-    ours = Objective(network, X, lam=LAM, beta=BETA, rho=RHO, n_threads=threads)
     small = theta.astype(dtype)
-    bare, with_exp = bare_products(X, *network.unpack(small)[0])
-    runs = {"bare products": bare, "with exp": with_exp, "textbook": textbook(X, small, network)}
-    try:
-        runs["torch"] = torch_objective(X, small, network, threads)
-    except ImportError:
-        print("torch is not installed: left out")
-    check(ours(theta), runs)
-    times = {name: [] for name in ["ours", *runs]}
-    repeat = 20 if n * d * h < 1e8 else 1
-    for _ in range(rounds):
-        with threadpool_limits(1, "blas"):
-            times["ours"].append(seconds(lambda: [ours(theta) for _ in range(repeat)]) / repeat)
-        with threadpool_limits(threads, "blas"):
-            for name, run in runs.items():
-                times[name].append(
-                    seconds(lambda run=run: [run() for _ in range(repeat)]) / repeat
-                )
-    own = np.array(times["ours"])
-    return {
-        "shape": f"{n:,} × {d} → {h}",
-        "dtype": np.dtype(dtype).name,
-        "ours_ms": 1e3 * float(np.median(own)),
-        "ours / bare products": float(np.median(own / times["bare products"])),
-        "ours / with exp": float(np.median(own / times["with exp"])),
-        "textbook / ours": float(np.median(times["textbook"] / own)),
-        "torch / ours": float(np.median(times["torch"] / own)) if "torch" in times else None,
-    }
+    objective = Objective(network, X, lam=LAM, beta=BETA, rho=RHO, n_threads=threads)
+    runs = {"ours": lambda: objective(theta)}
+    if peers:
+        runs["textbook"] = textbook(X, small, network)
+        if installed("torch"):
+            runs["torch"] = torch_objective(X, small, network, threads)
+    check(runs)
+    return runs | bare_products(X, *network.unpack(small)[0])
 
 
-def check(result, runs):
-    """All contenders compute the same value, so that the comparison is of like with like."""
-    for name in {"textbook", "torch"} & set(runs):
-        value, gradient = runs[name]()
-        assert abs(value - result[0]) < 1e-4 * result[0], name
-        assert np.abs(np.sort(gradient) - np.sort(result[1])).max() < 1e-4, name
+def check(runs):
+    """All compute the same value and gradient: the comparison is of like with like."""
+    value, gradient = runs["ours"]()
+    for name, run in runs.items():
+        found, slopes = run()
+        assert abs(found - value) < 1e-4 * value, name
+        assert np.abs(np.sort(slopes) - np.sort(gradient)).max() < 1e-4, name
+
+
+def measure(shape, dtype, threads, seconds, peers=False):
+    """A row of the table: medians of our time and of the ratios."""
+    repeat = 20 if np.prod(shape) < 1e8 else 1
+    times = in_turn(contenders(shape, dtype, threads, peers), threads, repeat, seconds)
+    own = times.pop("ours")
+    row = {"shape": "{:,} × {} → {}".format(*shape), "dtype": np.dtype(dtype).name}
+    row["rounds"] = len(own)
+    row["ours, ms"] = 1e3 * float(np.median(own))
+    for name in ("bare products", "with exp"):
+        row[f"ours / {name}"] = float(np.median(own / times[name]))
+    if peers:
+        for name in ("textbook", "torch"):
+            row[f"{name} / ours"] = float(np.median(times[name] / own)) if name in times else None
+    return row
+
+
+def measure_all(threads, seconds, peers=False, shapes=SHAPES):
+    """The table: every shape in float32 and float64."""
+    rows = []
+    for shape in shapes:
+        for dtype in (np.float32, np.float64):
+            rows.append(measure(shape, dtype, threads, seconds, peers))
+            print(f"{rows[-1]['shape']} {rows[-1]['dtype']}", flush=True)
+    return Section("One evaluation of value and gradient", rows, NOTE)
+
+
+def evaluation(options):
+    """The comparison's section."""
+    shapes = [(n // 10, d, h) for n, d, h in SHAPES] if options.quick else SHAPES
+    seconds = 1 if options.quick else 10 * options.rounds
+    yield measure_all(options.threads, seconds, True, shapes)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=6, help="for each of the six cases")
+    parser.add_argument("--peers", action="store_true", help="textbook and PyTorch as well")
     parser.add_argument("--json", help="also write the figures to this file")
     arguments = parser.parse_args()
-    rows = []
-    for shape in SHAPES:
-        for dtype in (np.float32, np.float64):
-            rows.append(measure(shape, dtype, arguments.threads, arguments.rounds))
-            if len(rows) == 1:
-                print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-            cells = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in rows[-1].values()]
-            print("| " + " | ".join(cells) + " |", flush=True)
-    machine = f"{platform.machine()}, {arguments.threads} threads"
-    print(f"\nnumpy {np.__version__}, scipy {scipy.__version__}, {machine}")
+    others = Disturbance()
+    section = measure_all(arguments.threads, arguments.seconds, arguments.peers)
+    print("\n" + markdown(section))
+    print(machine(arguments.threads) | {"cores taken by other processes": others.cores()})
     if arguments.json:
         with open(arguments.json, "w") as file:
-            json.dump(rows, file, indent=1)
+            json.dump(section.rows, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -131,6 +132,7 @@ class BackpropEstimator(BaseEstimator):
             lam=self.lam,
             beta=self.beta,
             rho=self.rho,
+            memory=2**20 * get_config()["working_memory"],
         )
         if self.variable_projection is True and not (
             self.solver == "lbfgs" and _can_project(objective)
@@ -305,10 +307,8 @@ def _shuffled_rows(objective, rng):
 def _samples(objective, rng):
     """Pairs of a share and the objective on that share of the rows, each within the next."""
     order = _shuffled_rows(objective, rng)
-    return [
-        (share, objective.rows(np.sort(order[: math.ceil(share * len(order))])))
-        for share in SHARES
-    ]
+    for share in SHARES:  # one at a time, so that each takes its memory with it
+        yield share, objective.rows(np.sort(order[: math.ceil(share * len(order))]))
 
 
 def _can_project(objective):
@@ -320,10 +320,12 @@ def _can_project(objective):
 
 def _pays_to_project(objective):
     """Whether the system for the output layer is determined, and cheap beside the products."""
+    if objective.lam <= 50 * np.finfo(objective.X.dtype).eps:
+        return False
     network = objective.network
     n_units = network.sizes[-2]
     products = sum(n_in * n_out for n_in, n_out in network.shapes)
-    return objective.lam > 0 and n_units <= objective.n_rows and n_units**2 <= 4 * products
+    return n_units <= objective.n_rows and n_units**2 <= 4 * products
 
 
 def _batches(objective, batch_size, rng):

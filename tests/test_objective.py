@@ -35,12 +35,11 @@ def test_any_block_size(case, block_size):
 
 
 @pytest.mark.parametrize("case", [c for c in TABLE if c["beta"]], ids=name)
-def test_activations_kept_or_computed_again(case, monkeypatch):
+def test_activations_kept_or_computed_again(case):
     objective, theta = make_objective(**case)
     kept = objective(theta)
     assert objective._kept
-    monkeypatch.setattr("skl_sae.backprop.objective.KEPT_BYTES", 0)
-    again = replace(objective)
+    again = replace(objective, memory=0)
     assert_same(again(theta), kept)
     assert again._kept == []
 

@@ -11,16 +11,16 @@ from functools import cached_property
 
 import numpy as np
 
-from .activations import STEEPNESS
+from .activations import ACTIVATIONS, STEEPNESS
 from .blocks import Lanes, dense
 from .losses import get_loss
 from .network import Network, affine, backward, forward
 from .penalties import kl_sparsity, weight_decay
 from .projection import Moments, solve_output
 
-# Activations and slopes are kept between the two passes up to this size, and up to eight
-# times it where they are small next to X.
-KEPT_BYTES = 2**25
+# Rows shorter than this may fill a small part only of the memory between the passes: of
+# them people have many millions, and little is computed again for each.
+SHORT_ROW, SHORT_SHARE = 128, 1 / 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,9 @@ class Objective:
         Whether the objective is a function of the hidden layers alone, the output layer
         being the best one for them: see `projection`. ``theta`` is then that of
         ``network.hidden``; `reduce` and `expand` lead there and back.
+    memory : float, default=2**30
+        Bytes that may keep activations from the first pass over the rows to the second:
+        see `_kept`. It does not change a bit of the result.
     """
 
     network: Network
@@ -70,6 +73,7 @@ class Objective:
     block_size: int | None = None
     n_threads: int = 1
     variable_projection: bool = False
+    memory: float = 2**30
 
     def __call__(self, theta):
         """The value J(theta) and its gradient.
@@ -87,9 +91,10 @@ class Objective:
         with np.errstate(all="ignore"):
             coefs, intercepts = self._layout.unpack(theta.astype(self.X.dtype, copy=False))
             decayed, _ = self._layout.unpack(theta)
-            rates, moments = self._first_pass(coefs, intercepts)
+            reference = self._reference_code(coefs, intercepts)
+            rates, moments = self._first_pass(coefs, intercepts, reference)
             if moments:
-                W, b = self._best_output(theta, moments)
+                W, b = self._best_output(theta, moments, reference)
                 decayed.append(W)
                 coefs.append(W.astype(self.X.dtype))
                 intercepts.append(b.astype(self.X.dtype))
@@ -134,7 +139,7 @@ class Objective:
 
     # -- the parts of J -----------------------------------------------------------------
 
-    def _first_pass(self, coefs, intercepts):
+    def _first_pass(self, coefs, intercepts, reference=None):
         """What must be known of all rows before the gradient of one.
 
         Returns
@@ -160,7 +165,7 @@ class Objective:
                 for total, part in zip(rates, sums):
                     total += part
                 if moments:
-                    moments.add(A[-1], Y, s, buffers, products)
+                    moments.add(A[-1], Y, s, reference, buffers, products)
             return rates, moments
 
         rates, moments = (
@@ -176,9 +181,20 @@ class Objective:
         s = s if self.beta else None
         return forward(X, coefs, intercepts, self.network.activation, outputs, slopes, s)
 
-    def _best_output(self, theta, moments):
+    def _reference_code(self, coefs, intercepts):
+        """The code of the mean of the first rows: near the mean code, unless they are odd."""
+        if not self.variable_projection:
+            return None
+        A, _, _ = self._block(slice(64))
+        A = A.mean(axis=0)
+        for W, b in zip(coefs, intercepts):
+            A = A @ W + b
+            ACTIVATIONS[self.network.activation](A, np.empty_like(A))
+        return A
+
+    def _best_output(self, theta, moments, reference):
         rounding = np.finfo(self.X.dtype).eps
-        output = solve_output(Moments(*moments), self._total_weight, self.lam, rounding)
+        output = solve_output(Moments(*moments), self._total_weight, reference, self.lam, rounding)
         self._last.update(theta=theta.copy(), output=output)
         return output
 
@@ -299,7 +315,7 @@ class Objective:
         """
         n_features, *units, _ = self.network.sizes
         n_bytes = 2 * self.n_rows * sum(units) * self.X.dtype.itemsize
-        limit = 8 * KEPT_BYTES if 4 * sum(units) <= n_features else KEPT_BYTES
+        limit = self.memory * (SHORT_SHARE if n_features < SHORT_ROW else 1)
         if n_bytes > limit or not self._has_first_pass:
             return []
         return [[np.empty((self.n_rows, n), self.X.dtype) for n in units] for _ in range(2)]

@@ -15,22 +15,25 @@ that solution, because the derivative by the output layer is zero there (Golub a
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack, lstsq
+from scipy.linalg import lapack
 
 
 class Moments(NamedTuple):
     """Sums over rows that determine the output layer, each row times its weight.
 
+    Codes are taken from a reference code r near their mean: where they hardly vary, the
+    products of the codes themselves would lose what they do vary in rounding.
+
     Attributes
     ----------
     code : ndarray of shape (n_units,)
-        The sum of the codes a.
+        The sum of a - r.
     target : ndarray of shape (n_outputs,)
         The sum of the targets y.
     code_code : ndarray of shape (n_units, n_units)
-        The sum of aᵀa.
+        The sum of (a - r)ᵀ(a - r).
     code_target : ndarray of shape (n_units, n_outputs)
-        The sum of aᵀy.
+        The sum of (a - r)ᵀy.
     """
 
     code: np.ndarray
@@ -44,7 +47,7 @@ class Moments(NamedTuple):
         shapes = [n_units, n_outputs, (n_units, n_units), (n_units, n_outputs)]
         return cls(*map(np.zeros, shapes))
 
-    def add(self, A, Y, s, work, products):
+    def add(self, A, Y, s, reference, work, products):
         """Add the rows of a block.
 
         Parameters
@@ -55,20 +58,27 @@ class Moments(NamedTuple):
             Their targets.
         s : ndarray of shape (n_rows,) or None
             Their weights.
+        reference : ndarray of shape (n_units,)
+            The reference code.
         work : Workspace
             Buffers for this many rows.
         products : tuple of ndarray
             Buffers in the shapes of ``code_code`` and ``code_target``.
         """
+        C = np.subtract(A, reference, out=work.deltas[-1])
         weights = work.ones if s is None else s
-        weighted = A if s is None else np.multiply(A, s[:, np.newaxis], out=work.deltas[-1])
-        self.code[:] += weights @ A
+        root = None if s is None else np.sqrt(s)[:, np.newaxis]
+        if s is not None:
+            C *= root
+        self.code_code[:] += np.matmul(C.T, C, out=products[0])
+        if s is not None:
+            C *= root
+        self.code_target[:] += np.matmul(C.T, Y, out=products[1])
+        self.code[:] += work.ones @ C
         self.target[:] += weights @ Y
-        self.code_code[:] += np.matmul(weighted.T, A, out=products[0])
-        self.code_target[:] += np.matmul(weighted.T, Y, out=products[1])
 
 
-def solve_output(moments, total_weight, lam, rounding):
+def solve_output(moments, total_weight, reference, lam, rounding):
     """The weights and biases of the output layer that minimise the objective.
 
     Parameters
@@ -77,11 +87,13 @@ def solve_output(moments, total_weight, lam, rounding):
         Sums over all rows.
     total_weight : float
         The sum of the weights of the rows.
+    reference : ndarray of shape (n_units,)
+        The reference code of the moments.
     lam : float
         Weight decay λ.
     rounding : float
-        Relative error of the sums. Directions of the code that vary less than this, and
-        that λ does not determine either, get the smallest weights.
+        Relative error of the sums. Directions in which the code varies less than it, and
+        that λ does not determine either, get no weight.
 
     Returns
     -------
@@ -89,19 +101,22 @@ def solve_output(moments, total_weight, lam, rounding):
     b : ndarray of shape (n_outputs,)
     """
     code, target, code_code, code_target = (total / total_weight for total in moments)
+    # errors of the sums, and of the codes themselves, which large weights would magnify
+    noise = 10 * rounding * np.trace(code_code) + np.sum((100 * rounding * reference) ** 2)
     system = code_code - np.outer(code, code)
     system[np.diag_indices_from(system)] += lam
-    W = _solve(system, code_target - np.outer(code, target), rounding)
-    return W, target - code @ W
+    W = _solve(system, code_target - np.outer(code, target), noise)
+    return W, target - (reference + code) @ W
 
 
-def _solve(system, right, rounding):
-    """Solve a symmetric system by Cholesky, or by least squares where it is ill-conditioned."""
+def _solve(system, right, noise):
+    """Solve a symmetric system by Cholesky, or in its directions above the noise alone."""
     if not (np.isfinite(system).all() and np.isfinite(right).all()):
         return np.full_like(right, np.nan)
     factor, failed = lapack.dpotrf(system)
-    if not failed:
-        reciprocal_condition, _ = lapack.dpocon(factor, np.abs(system).sum(axis=0).max())
-        if reciprocal_condition > rounding:
-            return lapack.dpotrs(factor, right)[0]
-    return lstsq(system, right, cond=rounding)[0]
+    norm = np.abs(system).sum(axis=0).max()
+    if not failed and lapack.dpocon(factor, norm)[0] * norm > noise:
+        return lapack.dpotrs(factor, right)[0]
+    values, V = np.linalg.eigh(system)
+    V, values = V[:, values > noise], values[values > noise]
+    return V @ (V.T @ right / values[:, np.newaxis])

@@ -1,0 +1,209 @@
+"""Who competes for the lowest objective: our estimators, PyTorch and JAX.
+
+A contender is a function ``run(problem, seed, trace)``. It prepares its data, starts the
+clock by ``trace.begin()`` and calls ``trace`` with the weights as often as it can, which
+ends it by an exception when the time is over. All start from the weights that our
+estimators draw for this seed.
+"""
+
+import time
+import warnings
+from contextlib import suppress
+
+import numpy as np
+from report import installed
+from sklearn.exceptions import ConvergenceWarning
+
+# Learning rate and rows of a mini-batch. J of a mini-batch has the mean code of its rows.
+ADAM = [(1e-2, 1000), (3e-3, 1000), (1e-3, 1000), (3e-3, 250), (1e-2, 10_000)]
+
+# Points are recorded when the time has grown by this factor: evenly on a log scale.
+SPACING = 1.07
+
+
+class TimeUp(Exception):
+    """The contender's time is over."""
+
+
+class Trace:
+    """Weights passed and when, the time spent in recording not counted."""
+
+    def __init__(self, seconds):
+        self.seconds, self.points = seconds, []
+
+    def begin(self):
+        """Start the clock."""
+        self.start, self.lost = time.perf_counter(), 0.0
+
+    def __call__(self, theta, last=False):
+        """Record ``theta()``, a copy of the weights; raise `TimeUp` when the time is over."""
+        now = time.perf_counter()
+        elapsed = now - self.start - self.lost
+        if last or not self.points or elapsed > SPACING * self.points[-1][0]:
+            self.points.append((elapsed, theta()))
+        self.lost += time.perf_counter() - now
+        if elapsed > self.seconds:
+            raise TimeUp
+
+
+def record(run, problem, seed, seconds):
+    """The points that a contender passes: pairs of seconds and theta."""
+    trace = Trace(seconds)
+    with suppress(TimeUp):
+        run(problem, seed, trace)
+    return trace.points
+
+
+def ours(**params):
+    """Our estimator with these parameters, from the call of ``fit`` on."""
+
+    def run(problem, seed, trace):
+        model = problem.estimator(seed, **params)
+        data = (problem.X,) if problem.y is None else (problem.X, problem.y)
+        watch(model, trace)
+        trace.begin()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(*data)
+        trace(lambda: problem.network.pack(model.coefs_, model.intercepts_), last=True)
+
+    return run
+
+
+def watch(model, trace):
+    """Let an estimator of ours report its weights after each iteration, by a private hook.
+
+    With variable projection theta has the output layer in it that belongs to the others.
+    """
+    model._callback = lambda monitor: lambda n_iter, theta, value: trace(theta.copy)
+
+
+def torch_model(problem, seed, threads):
+    """Weights to be learned, the objective of some rows, and theta."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    data = torch.from_numpy(problem.X)
+    (W1, W2), (b1, b2) = problem.network.unpack(problem.start(seed).astype(np.float32))
+    weights = [torch.from_numpy(p.copy()).requires_grad_() for p in (W1, W2, b1, b2)]
+    lam, beta, rho = (problem.params[name] for name in ("lam", "beta", "rho"))
+
+    def value(rows=None):
+        W1, W2, b1, b2 = weights
+        x = data if rows is None else data[rows]
+        A = torch.sigmoid(torch.addmm(b1, x, W1))
+        out = torch.sigmoid(torch.addmm(b2, A, W2))
+        r = A.mean(dim=0)
+        kl = rho * torch.log(rho / r) + (1 - rho) * torch.log((1 - rho) / (1 - r))
+        decay = lam / 2 * ((W1**2).sum() + (W2**2).sum())
+        return ((out - x) ** 2).sum() / 2 / len(x) + decay + beta * kl.sum()
+
+    def theta():
+        return np.concatenate([p.detach().numpy().ravel() for p in weights], dtype=float)
+
+    return weights, value, theta
+
+
+def torch_lbfgs(threads):
+    """PyTorch's L-BFGS with strong Wolfe line search and the history of ours."""
+
+    def run(problem, seed, trace):
+        import torch
+
+        weights, value, theta = torch_model(problem, seed, threads)
+        solver = torch.optim.LBFGS(  # one long call: each begins with an evaluation
+            weights,
+            max_iter=10**6,
+            max_eval=10**6,
+            tolerance_grad=0,
+            tolerance_change=0,
+            line_search_fn="strong_wolfe",
+            history_size=10,
+        )
+
+        def closure():
+            solver.zero_grad()
+            loss = value()
+            loss.backward()
+            trace(theta)
+            return loss
+
+        trace.begin()
+        while True:
+            solver.step(closure)
+
+    return run
+
+
+def torch_adam(threads, rate, batch):
+    """PyTorch's Adam on mini-batches."""
+
+    def run(problem, seed, trace):
+        import torch
+
+        weights, value, theta = torch_model(problem, seed, threads)
+        solver = torch.optim.Adam(weights, lr=rate)
+        trace.begin()
+        while True:
+            for rows in torch.randperm(len(problem.X)).split(batch):
+                trace(theta)
+                solver.zero_grad()
+                value(rows).backward()
+                solver.step()
+
+    return run
+
+
+def jax_value(params, X, lam, beta, rho):
+    """The objective in JAX."""
+    import jax.numpy as jnp
+    from jax.nn import sigmoid
+
+    W1, W2, b1, b2 = params
+    A = sigmoid(X @ W1 + b1)
+    misfit = ((sigmoid(A @ W2 + b2) - X) ** 2).sum() / 2 / len(X)
+    r = A.mean(axis=0)
+    kl = rho * jnp.log(rho / r) + (1 - rho) * jnp.log((1 - rho) / (1 - r))
+    return misfit + lam / 2 * ((W1**2).sum() + (W2**2).sum()) + beta * kl.sum()
+
+
+def jax_lbfgs(problem, seed, trace):
+    """Optax's L-BFGS with zoom line search; a step is compiled before the clock starts."""
+    import jax
+    import optax
+
+    X = jax.numpy.asarray(problem.X)
+    (W1, W2), (b1, b2) = problem.network.unpack(problem.start(seed).astype(np.float32))
+    params = [jax.numpy.asarray(p) for p in (W1, W2, b1, b2)]
+    solver = optax.lbfgs(memory_size=10)
+
+    def step(params, state, X):
+        def value_of(params):
+            return jax_value(params, X, **problem.params)
+
+        # the value and gradient that the line search has found last
+        value, grad = optax.value_and_grad_from_state(value_of)(params, state=state)
+        updates, state = solver.update(
+            grad, state, params, value=value, grad=grad, value_fn=value_of
+        )
+        return optax.apply_updates(params, updates), state
+
+    state = solver.init(params)
+    step = jax.jit(step).lower(params, state, X).compile()
+    trace.begin()
+    while True:
+        params, state = jax.block_until_ready(step(params, state, X))
+        trace(lambda params=params: np.concatenate([np.ravel(p) for p in params], dtype=float))
+
+
+def peers(threads):
+    """The contenders of PyTorch and JAX, where they are installed."""
+    found = {}
+    if installed("torch"):
+        found["torch L-BFGS"] = torch_lbfgs(threads)
+        for rate, batch in ADAM:
+            found[f"torch Adam, {rate:g}, {batch}"] = torch_adam(threads, rate, batch)
+    if installed("jax", "optax"):
+        found["JAX L-BFGS"] = jax_lbfgs
+    return found

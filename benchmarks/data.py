@@ -1,0 +1,192 @@
+"""The problems of the comparison: data, the objective's parameters, the true objective."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from report import installed
+from sklearn.preprocessing import label_binarize
+from threadpoolctl import threadpool_limits
+
+from skl_sae import MLPBackpropClassifier, SparseAutoencoder
+from skl_sae.backprop.network import Network
+from skl_sae.backprop.objective import Objective
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be minimised, and an estimator of ours that does it.
+
+    Attributes
+    ----------
+    name, title : str
+        For files, and for readers.
+    X : ndarray of shape (n_rows, n_features)
+        float32.
+    sizes : tuple of int
+        Units of each layer.
+    make : callable
+        ``make(**params)``: our estimator, not fitted.
+    params : dict
+        λ and, of an autoencoder, β and ρ.
+    plateau : float
+        The loss of the best constant output, where fits tend to linger at first.
+    activation : str
+        That of the hidden layer.
+    y : ndarray of shape (n_rows,), default=None
+        Labels.
+    objective_params : dict
+        Loss and output of the objective where they are not the default.
+    """
+
+    name: str
+    title: str
+    X: np.ndarray
+    sizes: tuple
+    make: object
+    params: dict
+    plateau: float
+    activation: str = "logistic"
+    y: np.ndarray | None = None
+    objective_params: dict = field(default_factory=dict)
+
+    @property
+    def network(self):
+        return Network(self.sizes, self.activation)
+
+    def start(self, seed):
+        """The weights that our estimator starts from with ``random_state=seed``."""
+        return self.network.initialise(np.random.RandomState(seed))
+
+    def estimator(self, seed, **params):
+        """Ours, told to go on for long; all else at its default."""
+        endless = {"max_iter": 1000, "tol": 1e-7, "random_state": seed}
+        return self.make(activation=self.activation, **endless, **(self.params | params))
+
+    @cached_property
+    def _objective(self):
+        Y = None if self.y is None else label_binarize(self.y, classes=np.unique(self.y))
+        Y = None if Y is None else Y.astype(self.X.dtype)
+        params = self.objective_params | self.params
+        return Objective(self.network, self.X, Y, **params, n_threads=2)
+
+    def value(self, theta):
+        """J of all rows, penalties included."""
+        with threadpool_limits(1, "blas"):
+            return self._objective(theta)[0]
+
+
+def autoencoder(name, title, X, n_hidden, output="logistic", **params):
+    """A sparse autoencoder as a problem."""
+
+    def make(**more):
+        return SparseAutoencoder(n_hidden, output_activation=output, **more)
+
+    n, d = X.shape
+    title = f"{title}: {n:,} × {d} → {n_hidden}, {output} decoder, " + ", ".join(
+        f"{symbol} {params[name]:g}" for symbol, name in zip("λβρ", ["lam", "beta", "rho"])
+    )
+    return Problem(
+        name,
+        title,
+        X,
+        (d, n_hidden, d),
+        make,
+        params,
+        plateau=0.5 * float(X.var(axis=0, dtype=float).sum()),
+        objective_params={"output_activation": output},
+    )
+
+
+def load(options, name):
+    """X and y of a file of ``--data``, training rows first; None and a word if not there."""
+    path = options.data and Path(options.data) / f"{name}.npz"
+    if path is None or not path.exists():
+        print(f"{name}.npz not found: left out (see --data)", flush=True)
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        return file["X"], file["y"], int(file["n_train"])
+
+
+def grey_patches(options, output="logistic", size=12):
+    """Patches of natural images with the tutorial's normalisation, or None."""
+    loaded = load(options, "natural_tiles512")
+    if loaded is None:
+        return None
+    X = _cut(loaded[0], 5_000 if options.quick else 80_000, size)
+    X -= X.mean(axis=1, keepdims=True)
+    limit = 3 * X.std()
+    X = (np.clip(X, -limit, limit) / limit + 1) * np.float32(0.4) + np.float32(0.1)
+    name = "patches" if output == "logistic" else "patches-linear"
+    return autoencoder(name, "Image patches", X, 100, output, lam=1e-4, beta=3.0, rho=0.05)
+
+
+def colour_patches(options, size=8):
+    """Whitened colour patches of scikit-learn's photographs, or None."""
+    if not installed("PIL"):
+        return None
+    from sklearn.datasets import load_sample_images
+
+    images = np.array(load_sample_images().images)
+    X = _cut(images, 2_000 if options.quick else 100_000, size) / np.float32(255)
+    X -= X.mean(axis=0)
+    variances, axes = np.linalg.eigh(X.T @ X / len(X))
+    X @= ((axes / np.sqrt(variances + 0.1)) @ axes.T).astype(X.dtype)
+    return autoencoder(
+        "colour", "Whitened colour patches", X, 400, "identity", lam=3e-3, beta=5.0, rho=0.035
+    )
+
+
+def _cut(images, n_patches, size, seed=0):
+    """Random patches, each as a row of float32."""
+    rng = np.random.default_rng(seed)
+    height, width = images.shape[1:3]
+    which = rng.integers(len(images), size=n_patches)
+    tops = rng.integers(height - size + 1, size=n_patches)
+    lefts = rng.integers(width - size + 1, size=n_patches)
+    cut = [images[i, r : r + size, c : c + size].ravel() for i, r, c in zip(which, tops, lefts)]
+    return np.array(cut, dtype=np.float32)
+
+
+def fashion(options):
+    """Training rows, training labels, test rows, test labels of Fashion-MNIST; or None."""
+    loaded = load(options, "fashion_mnist")
+    if loaded is None:
+        return None
+    X, y, n_train = loaded
+    X = X.reshape(len(X), -1) / np.float32(255)
+    n_used = 2_000 if options.quick else n_train
+    return X[:n_used], y[:n_used], X[n_train:], y[n_train:]
+
+
+def fashion_autoencoder(options):
+    """The autoencoder on its training rows, or None."""
+    loaded = fashion(options)
+    return loaded and autoencoder(
+        "fashion", "Fashion-MNIST", loaded[0], 196, lam=3e-3, beta=3.0, rho=0.1
+    )
+
+
+def fashion_classifier(options, lam=1e-4):
+    """The classifier 784-100-10 on its training rows, or None."""
+    loaded = fashion(options)
+    if loaded is None:
+        return None
+    X, y = loaded[:2]
+
+    def make(**more):
+        return MLPBackpropClassifier((100,), **more)
+
+    return Problem(
+        "classifier",
+        f"Fashion-MNIST classifier: {len(X):,} × {X.shape[1]} → 100 → 10",
+        X,
+        (X.shape[1], 100, 10),
+        make,
+        {"lam": lam},
+        plateau=float(np.log(10)),
+        activation="tanh",
+        y=y,
+        objective_params={"loss": "log_loss", "output_activation": "softmax"},
+    )

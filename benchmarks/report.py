@@ -1,0 +1,140 @@
+"""Tables in Markdown and reStructuredText, and what a reader must know of the machine."""
+
+import datetime
+import importlib
+import importlib.metadata
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from threadpoolctl import threadpool_info
+
+PACKAGES = ["numpy", "scipy", "scikit-learn", "skl-sae", "torch", "jax", "optax"]
+
+
+@dataclass
+class Section:
+    """One table of the comparison.
+
+    Attributes
+    ----------
+    title, note : str
+        What was measured; how, and the goal.
+    rows : list of dict
+        The table: all rows have the same keys.
+    raw : dict
+        What is saved besides, in the JSON file only.
+    """
+
+    title: str
+    rows: list
+    note: str = ""
+    raw: dict = field(default_factory=dict)
+
+
+def installed(*modules):
+    """Whether the modules of a peer can be imported; says so if not."""
+    try:
+        for module in modules:
+            importlib.import_module(module)
+    except ImportError:
+        print(f"{module} is not installed: left out", flush=True)
+        return False
+    return True
+
+
+def cell(value):
+    """Three digits for a float, a dash for None."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return str(value)
+
+
+def markdown(section):
+    """The section with its table in Markdown."""
+    lines = [f"## {section.title}", "", *([section.note, ""] if section.note else [])]
+    lines.append("| " + " | ".join(section.rows[0]) + " |")
+    lines.append("|---" * len(section.rows[0]) + "|")
+    lines += ["| " + " | ".join(map(cell, row.values())) + " |" for row in section.rows]
+    return "\n".join(lines) + "\n"
+
+
+def rst(section):
+    """The section with its table in reStructuredText, to be pasted or included."""
+    lines = [section.title, "-" * len(section.title), ""]
+    lines += [section.note, ""] if section.note else []
+    lines += [".. list-table::", "   :header-rows: 1", ""]
+    for row in [section.rows[0].keys(), *(row.values() for row in section.rows)]:
+        cells = [cell(value) for value in row]
+        lines += [
+            f"   {'-' if i else '* -'} {c}".replace("   -", "     -") for i, c in enumerate(cells)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def machine(threads):
+    """Versions, processor, threads and date."""
+    versions = {name: version(name) for name in PACKAGES}
+    return {
+        "date": datetime.date.today().isoformat(),
+        "processor": processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": threads,
+        "python": platform.python_version(),
+        **{name: v for name, v in versions.items() if v},
+        "blas": ", ".join(sorted({blas_name(lib) for lib in threadpool_info()})),
+    }
+
+
+def busy_seconds():
+    """Processor seconds spent so far: by all processes, and by this one and its children.
+
+    None for all processes where the system does not tell. What the host of a virtual machine
+    takes away counts as well.
+    """
+    own, path = sum(os.times()[:4]), Path("/proc/stat")
+    if not path.exists():
+        return None, own
+    user, nice, system, _, _, *others = map(int, path.read_text().split(maxsplit=9)[1:9])
+    return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK"), own
+
+
+class Disturbance:
+    """How many cores others have kept busy since this was made: see `busy_seconds`."""
+
+    def __init__(self):
+        self.start, self.before = time.perf_counter(), busy_seconds()
+
+    def cores(self):
+        """None where the system does not tell."""
+        (all_now, own_now), (all_before, own_before) = busy_seconds(), self.before
+        if all_now is None:
+            return None
+        others = (all_now - all_before) - (own_now - own_before)
+        return round(max(others, 0) / (time.perf_counter() - self.start), 2)
+
+
+def version(package):
+    """Its version, or None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def blas_name(library):
+    """Such as ``openblas 0.3.29 SkylakeX``."""
+    keys = ("internal_api", "version", "architecture")
+    return " ".join(str(library[key]) for key in keys if library.get(key))
+
+
+def processor():
+    """The model's name where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,298 @@
+"""Blocks shared among threads: the order of results, errors, and what is left alone."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae.backprop import blocks as blocks_module
+from skl_sae.backprop.blocks import N_LANES, Lanes, over_blocks, propagate, share_out
+from skl_sae.backprop.network import Network
+
+MAIN = threading.get_ident()
+X, LABELS = load_digits(return_X_y=True)
+X = X / 16
+
+
+def in_helper():
+    return threading.get_ident() != MAIN
+
+
+# -- share_out ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_tasks", [0, 1, 2, 50])
+@pytest.mark.parametrize("n_helpers", [0, 1, 3])
+def test_results_come_in_the_order_of_the_tasks(n_tasks, n_helpers):
+    def slow_at_first(task):
+        time.sleep(0.002 if task < 5 else 0)
+        return task**2
+
+    with ThreadPoolExecutor(3) as pool:
+        found = share_out(slow_at_first, range(n_tasks), pool, n_helpers)
+    assert found == [task**2 for task in range(n_tasks)]
+
+
+def test_helpers_really_help():
+    """Two tasks that wait for each other need two threads."""
+    both = threading.Barrier(2, timeout=10)
+    with ThreadPoolExecutor(1) as pool:
+        share_out(lambda task: both.wait(), range(2), pool, 1)
+
+
+@pytest.mark.parametrize("error", [ValueError, IndexError, StopIteration, KeyboardInterrupt])
+def test_an_error_in_the_calling_thread_drops_the_other_tasks(error):
+    begun = []
+
+    def fail(task):
+        begun.append(task)
+        if task == 2:
+            raise error("planted")
+
+    with pytest.raises(error, match="planted"):
+        share_out(fail, range(10))
+    assert begun == [0, 1, 2]
+
+
+@pytest.mark.parametrize("error", [ValueError, IndexError, SystemExit])
+def test_an_error_in_a_helper_is_raised_and_drops_the_other_tasks(error):
+    begun, both = [], threading.Barrier(2, timeout=10)
+
+    def fail(task):
+        begun.append(task)
+        both.wait()
+        if in_helper():
+            raise error("planted")
+        pool.submit(int).result()  # begins when the only helper has ended
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(error, match="planted"):
+        share_out(fail, range(10), pool, 1)
+    assert len(begun) == 2
+
+
+def test_after_an_error_no_task_goes_on():
+    """The helper's task has ended when the error of the calling thread is seen."""
+    helping, ended = threading.Event(), []
+
+    def fail(task):
+        if in_helper():
+            helping.set()
+            time.sleep(0.02)
+            ended.append(task)
+            return
+        assert helping.wait(10)
+        raise ValueError("planted")
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match="planted"):
+            share_out(fail, range(2), pool, 1)
+        assert len(ended) == 1
+
+
+# -- lanes and blocks -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 8, 9, 100])
+@pytest.mark.parametrize("block_size", [1, 3, 1000, None])
+def test_lanes_are_consecutive_and_do_not_depend_on_the_threads(n_rows, block_size):
+    network = Network((5, 4, 5))
+    one, many = (Lanes.plan(network, n_rows, float, block_size, n) for n in (1, 64))
+    assert one.lanes == many.lanes
+    assert len(one.lanes) <= N_LANES
+    assert len(many.workspaces) == len(many.lanes)
+    rows = [block for lane in one.lanes for block in lane]
+    assert (rows[0].start, rows[-1].stop) == (0, n_rows)
+    assert all(a.stop == b.start for a, b in pairwise(rows))
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_an_error_gives_the_buffers_back(n_threads):
+    lanes = Lanes.plan(Network((5, 4, 5)), 100, float, 2, n_threads)
+
+    def fail(blocks, work):
+        raise ZeroDivisionError
+
+    for _ in range(5):
+        with pytest.raises(ZeroDivisionError):
+            lanes.map(fail)
+        assert len(lanes.workspaces) == n_threads
+    starts = [rows[0].start for rows in lanes.lanes]
+    assert lanes.map(lambda rows, work: rows[0].start) == starts
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(blocks_module, "MIN_ROWS", 16)
+    monkeypatch.setattr(blocks_module, "MAX_ROWS", 64)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+@pytest.mark.parametrize("sizes", [(64, 3), (64, 6, 2), (64, 5, 4, 3)])
+def test_over_blocks_passes_every_row_once_with_its_output(sizes, n_threads):
+    rng = np.random.default_rng(0)
+    network = Network(sizes, "tanh")
+    coefs, intercepts = network.unpack(rng.normal(size=network.n_params))
+    expected = X
+    for W, b in zip(coefs, intercepts):
+        raw = expected @ W + b
+        expected = np.tanh(raw)
+    seen, found = np.zeros(len(X)), np.empty_like(raw)
+
+    def use(rows, block, output):
+        assert (block == X[rows]).all()
+        seen[rows] += 1
+        found[rows] = output
+
+    over_blocks(use, X, network, coefs, intercepts, "identity", n_threads)
+    assert (seen == 1).all()
+    np.testing.assert_allclose(found, raw, rtol=1e-13, atol=1e-12)
+    assert (propagate(X, network, coefs, intercepts, "identity", n_threads) == found).all()
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_over_blocks_raises_what_its_user_raises(n_threads):
+    network = Network((64, 2))
+
+    def use(rows, block, output):
+        raise IndexError("planted")
+
+    with pytest.raises(IndexError, match="planted"):
+        over_blocks(use, X, network, [np.ones((64, 2))], [np.ones(2)], "identity", n_threads)
+
+
+# -- threads in transform, predict and score ------------------------------------------------
+
+ESTIMATORS = {
+    "autoencoder": SparseAutoencoder(7, output_activation="identity"),
+    "regressor": MLPBackpropRegressor((6, 5)),
+    "classifier": MLPBackpropClassifier((6,)),
+}
+
+
+def results(estimator, X):
+    """What each method that runs over the blocks makes of X."""
+    found = [estimator.transform(X), estimator.predict(X), estimator.score(X, LABELS)]
+    for method in ("score_samples", "predict_proba"):
+        if hasattr(estimator, method):
+            found.append(getattr(estimator, method)(X))
+    if isinstance(estimator, SparseAutoencoder):
+        found.append(estimator.inverse_transform(found[0]))
+    return found
+
+
+def same_bits(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return {
+        name: estimator.set_params(tol=0.5, random_state=0).fit(X, LABELS)
+        for name, estimator in ESTIMATORS.items()
+    }
+
+
+def forms(X, folder):
+    """X in every form in which rows come, none of which may be written to."""
+    np.save(folder / "X.npy", X)
+    sparse = csr_array(X)
+    sparse.data.setflags(write=False)
+    found = {
+        "dense": X.copy(),
+        "csr": sparse,
+        "fortran": np.asfortranarray(X),
+        "mapped": np.load(folder / "X.npy", mmap_mode="r"),
+    }
+    for array in (found["dense"], found["fortran"]):
+        array.setflags(write=False)
+    return found
+
+
+def allowed():
+    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("form", ["dense", "csr", "fortran", "mapped"])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_any_number_of_threads_gives_the_same_bits(name, form, fitted, tmp_path):
+    data = forms(X, tmp_path)[form]
+    with threadpool_limits(1, user_api="blas"):
+        one = results(fitted[name], data)
+    for limit in (2, 5):
+        with threadpool_limits(limit, user_api="blas"):
+            before = allowed()
+            assert same_bits(results(fitted[name], data), one)
+            assert allowed() == before
+    assert (np.asarray(data.todense() if form == "csr" else data) == X).all()
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_form_of_x_changes_rounding_only(name, fitted, tmp_path):
+    dense, *others = (results(fitted[name], data) for data in forms(X, tmp_path).values())
+    for other in others:
+        for a, b in zip(dense, other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_the_estimators_do_use_the_threads_that_blas_may_use(fitted, monkeypatch):
+    used = []
+
+    def plan(*args, n_threads, **options):
+        used.append(n_threads)
+        return original(*args, n_threads=n_threads, **options)
+
+    original = Lanes.plan
+    monkeypatch.setattr(Lanes, "plan", plan)
+    with threadpool_limits(2, user_api="blas"):
+        expected = max(allowed())
+        fitted["autoencoder"].transform(X)
+    assert used == [expected]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_the_mean_activation_has_the_same_bits_for_any_number_of_threads():
+    found = []
+    for limit in (1, 2, 5):
+        with threadpool_limits(limit, user_api="blas"):
+            sae = SparseAutoencoder(7, tol=0.5, random_state=0)
+            found.append(sae.fit(X, sample_weight=np.linspace(0.1, 1, len(X))))
+    for sae in found[1:]:
+        assert same_bits(sae.coefs_, found[0].coefs_)
+        assert (sae.mean_activation_ == found[0].mean_activation_).all()
+
+
+def test_blas_gets_its_threads_back_after_an_error(fitted, monkeypatch):
+    def fail(*args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(blocks_module, "apply_output", fail)
+    with threadpool_limits(2, user_api="blas"):
+        before = allowed()
+        with pytest.raises(ZeroDivisionError):
+            fitted["autoencoder"].transform(X)
+        assert allowed() == before
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_several_callers_at_once(fitted):
+    """Threads of a web server, say, that share one fitted estimator."""
+    sae = fitted["autoencoder"]
+    with threadpool_limits(2, user_api="blas"):
+        before = allowed()
+        expected = results(sae, X)
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: results(sae, X), range(8)))
+        assert all(same_bits(one, expected) for one in found)
+        assert allowed() == before
