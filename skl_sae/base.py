@@ -109,6 +109,10 @@ class BackpropEstimator(BaseEstimator):
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], **options
         )
 
+    def _lams(self, network):
+        """The weight decay, or that of each layer."""
+        return self.lam
+
     def _make_objective(self, network, X, Y, sample_weight, loss, output_activation):
         if self.beta > 0 and self.activation not in STEEPNESS:
             raise ValueError(
@@ -129,7 +133,7 @@ class BackpropEstimator(BaseEstimator):
             sample_weight=sample_weight,
             loss=loss,
             output_activation=output_activation,
-            lam=self.lam,
+            lam=self._lams(network),
             beta=self.beta,
             rho=self.rho,
             memory=2**20 * get_config()["working_memory"],
@@ -149,8 +153,9 @@ class BackpropEstimator(BaseEstimator):
         """Minimise from every start and store the best run."""
         with blas_on_one_thread() as n_threads:
             objective = replace(objective, n_threads=n_threads)
-            result, monitor = self._best_run(objective, make_monitor)
+            result, monitor, theta0 = self._best_run(objective, make_monitor)
         _warn_unless_converged(self, result)
+        self._store_start(objective, theta0)
         self._store(objective, result)
         monitor.store(self)
 
@@ -160,7 +165,7 @@ class BackpropEstimator(BaseEstimator):
         for theta0 in self._starts(objective, rng):
             monitor = make_monitor()
             result = self._minimise(objective, theta0, rng, self.max_iter, monitor)
-            runs.append((monitor.keep_best(result, objective), monitor))
+            runs.append((monitor.keep_best(result, objective), monitor, theta0))
         return max(runs, key=lambda run: run[1].best_score)
 
     def _partial_fit(self, objective):
@@ -189,7 +194,11 @@ class BackpropEstimator(BaseEstimator):
             yield self._theta(objective)
             n_random -= 1
         for _ in range(n_random):
-            yield objective.network.initialise(rng)
+            yield self._start(objective, rng)
+
+    def _start(self, objective, rng):
+        """Random weights."""
+        return objective.network.initialise(rng)
 
     def _theta(self, objective):
         """The fitted weights as a start for this objective."""
@@ -261,6 +270,9 @@ class BackpropEstimator(BaseEstimator):
 
     # -- store --------------------------------------------------------------------------
 
+    def _store_start(self, objective, theta0):
+        """Set what tells of the start of the run that is kept; the old fit is still there."""
+
     def _store(self, objective, result):
         dtype = objective.X.dtype
         coefs, intercepts = objective.network.unpack(result.theta)
@@ -320,7 +332,7 @@ def _can_project(objective):
 
 def _pays_to_project(objective):
     """Whether the system for the output layer is determined, and cheap beside the products."""
-    if objective.lam <= 50 * np.finfo(objective.X.dtype).eps:
+    if objective.output_lam <= 50 * np.finfo(objective.X.dtype).eps:
         return False
     network = objective.network
     n_units = network.sizes[-2]

@@ -1,11 +1,14 @@
 """Multilayer perceptrons for classification and regression as scikit-learn estimators."""
 
 import re
+from copy import copy
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import (
+    BaseEstimator,
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
     RegressorMixin,
@@ -22,7 +25,9 @@ from sklearn.utils.validation import column_or_1d
 from ._compat import Interval, StrOptions, fit_context
 from .backprop.blocks import propagate
 from .backprop.network import Network
+from .backprop.solvers import Result
 from .base import BackpropEstimator, Monitor, all_or_nothing, check_weights
+from .pretraining import autoencoders, pretrain
 
 
 def _is_classification(estimator):
@@ -64,14 +69,25 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         `partial_fit`.
     activation : {"logistic", "tanh", "relu", "identity"}, default="tanh"
         Activation f of the hidden layers.
-    lam : float, default=1e-4
-        Weight decay λ ≥ 0. Biases are not decayed. It is not divided by the number of
-        rows: `sklearn.neural_network.MLPClassifier` has ``alpha = n_samples * lam``.
+    lam : float or array-like of shape (n_layers,), default=1e-4
+        Weight decay λ ≥ 0, or that of each layer from the first hidden layer to the
+        output: ``(0, 0, 1e-4)`` decays the output layer alone. Biases are not decayed. It
+        is not divided by the number of rows: `sklearn.neural_network.MLPClassifier` has
+        ``alpha = n_samples * lam``.
     beta : float, default=0.0
         Weight β ≥ 0 of the sparsity penalty on every hidden layer. Above 0 it needs
         ``activation`` "logistic" or "tanh".
     rho : float, default=0.05
         Sparsity target ρ in (0, 1).
+    pretraining : SparseAutoencoder, FrozenEstimator or list of them, default=None
+        Greedy layer-wise pretraining of the hidden layers (UFLDL, "Stacked
+        autoencoders"): each starts as the encoder of an autoencoder of the layer before.
+        A `SparseAutoencoder` is the template for all of them, cloned with
+        ``n_components`` set; a list has one for each. One that was fitted before, to
+        other data perhaps, comes in a `sklearn.frozen.FrozenEstimator`. Then the output
+        layer is trained on the last code, and after that all layers are, which is called
+        fine-tuning. Its ``activation`` must be that of the network. None starts from
+        random weights.
     transform_layer : int, default=-1
         The hidden layer whose activations `transform` returns; -1 is the last one.
     early_stopping : bool, default=False
@@ -130,6 +146,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         The biases b of each layer.
     classes_ : ndarray of shape (n_classes,)
         The labels (classification only).
+    pretrained_ : MLPBackprop
+        The network before fine-tuning, with ``predict``, ``score`` and so on (with
+        ``pretraining`` only).
     n_outputs_ : int
         Number of units of the last layer.
     out_activation_ : {"softmax", "logistic", "identity"}
@@ -193,6 +212,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         "loss": [StrOptions({"auto", "log_loss", "squared_error"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         **BackpropEstimator._parameter_constraints,
+        "lam": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "pretraining": [BaseEstimator, list, tuple, None],
         "transform_layer": [Integral],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -210,6 +231,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         lam=1e-4,
         beta=0.0,
         rho=0.05,
+        pretraining=None,
         transform_layer=-1,
         early_stopping=False,
         validation_fraction=0.1,
@@ -235,6 +257,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         self.lam = lam
         self.beta = beta
         self.rho = rho
+        self.pretraining = pretraining
         self.transform_layer = transform_layer
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -319,6 +342,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 "partial_fit takes no class_weight, because it does not see all rows: "
                 "pass sample_weight."
             )
+        if self.pretraining is not None:
+            raise ValueError("partial_fit can't pretrain, because it does not see all rows.")
         with all_or_nothing(self):
             _forget(self, "validation_scores_", "best_validation_score_")
             first = not self.__sklearn_is_fitted__()
@@ -461,8 +486,24 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         objective = self._make_objective(
             Network(sizes, self.activation), X, Y, sample_weight, loss, out_activation
         )
+        if self.pretraining is not None:
+            autoencoders(self.pretraining, sizes[:-1], self.activation)  # or raise
         self.task_, self.out_activation_, self.n_outputs_ = self.task, out_activation, Y.shape[1]
         return objective
+
+    def _lams(self, network):
+        lams = np.ravel(np.asarray(self.lam, dtype=object)).tolist()
+        if np.ndim(self.lam) == 0:
+            return self.lam
+        n_layers = len(network.shapes)
+        if len(lams) != n_layers or not all(
+            isinstance(lam, Real) and 0 <= lam < np.inf for lam in lams
+        ):
+            raise ValueError(
+                f"lam must be one number, or hold one of at least 0 for each of the {n_layers} "
+                f"layers, the output layer included, not {self.lam!r}."
+            )
+        return tuple(float(lam) for lam in lams)
 
     def _hidden_sizes(self):
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
@@ -557,6 +598,43 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         _forget(self, "classes_")
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
         return y[:, np.newaxis] if y.ndim == 1 else y
+
+    # -- pretrain -----------------------------------------------------------------------
+
+    def _start(self, objective, rng):
+        """Random weights, or pretrained hidden layers and the output layer that suits them."""
+        theta0 = super()._start(objective, rng)
+        if self.pretraining is None:
+            return theta0
+        network = objective.network
+        encoders = autoencoders(self.pretraining, network.sizes[:-1], network.activation)
+        X, Y, s = objective.data()
+        coefs, intercepts, code = pretrain(encoders, X, s, rng)
+        output = replace(
+            objective,
+            network=Network(network.sizes[-2:]),
+            X=code,
+            Y=Y,
+            sample_weight=s,
+            index=None,
+            lam=objective.output_lam,
+            beta=0.0,
+        )
+        start = super()._start(output, rng)
+        W, b = output.network.unpack(self._minimise(output, start, rng, self.max_iter).theta)
+        return network.pack([*coefs, *W], [*intercepts, *b])
+
+    def _store_start(self, objective, theta0):
+        """Set the network before fine-tuning, unless the fit goes on from a fitted one."""
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        if goes_on and np.array_equal(theta0, self._theta(objective)):
+            return
+        _forget(self, "pretrained_")
+        if self.pretraining is not None:
+            before = copy(self)
+            value, _ = objective(theta0)
+            before._store(objective, Result(theta0, value, [], 1, "stopped", "not fine-tuned"))
+            self.pretrained_ = before
 
     def _hold_out(self, objective):
         """Split the rows into an objective to minimise and ``(X, Y, weights)`` to score."""
@@ -735,6 +813,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         lam=1e-4,
         beta=0.0,
         rho=0.05,
+        pretraining=None,
         transform_layer=-1,
         early_stopping=False,
         validation_fraction=0.1,
@@ -760,6 +839,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
             lam=lam,
             beta=beta,
             rho=rho,
+            pretraining=pretraining,
             transform_layer=transform_layer,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,
@@ -807,6 +887,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         lam=1e-4,
         beta=0.0,
         rho=0.05,
+        pretraining=None,
         transform_layer=-1,
         early_stopping=False,
         validation_fraction=0.1,
@@ -831,6 +912,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
             lam=lam,
             beta=beta,
             rho=rho,
+            pretraining=pretraining,
             transform_layer=transform_layer,
             early_stopping=early_stopping,
             validation_fraction=validation_fraction,

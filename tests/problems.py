@@ -54,6 +54,14 @@ def table():
                 "weighted": weighted,
                 "beta": beta,
             }
+    for pair, weighted in product(LOSSES, [False, True]):  # as in fine-tuning
+        yield {
+            "pair": pair,
+            "hidden": (4, 3),
+            "weighted": weighted,
+            "beta": 0.0,
+            "lam": (0.0, 0.2, 0.7),
+        }
     decoders = [pair for pair in LOSSES if pair[1] != "softmax"]
     for pair, activation, beta, weighted in product(
         decoders, STEEPNESS, [0.0, 2.0], [False, True]

@@ -45,8 +45,9 @@ def objective_value(obj, theta):
                 codes[n_layer] += weight * np.array(a)
         misfit += weight * row_loss(z, y, obj.loss, obj.output_activation)
     value = misfit / sum(s)
-    for W in coefs:
-        value += obj.lam / 2 * sum(w * w for w in W.ravel())
+    lams = [obj.lam] * len(coefs) if np.ndim(obj.lam) == 0 else obj.lam
+    for lam, W in zip(lams, coefs, strict=True):
+        value += lam / 2 * sum(w * w for w in W.ravel())
     for code in codes if obj.beta else []:
         for mean in code / sum(s):
             r = (mean + 1) / 2 if obj.network.activation == "tanh" else mean

@@ -1,6 +1,6 @@
 """The objective: what is minimised, as a function of theta alone, summed over row blocks.
 
-    J(θ) = Σᵢ sᵢ L(yᵢ, zᵢ) / Σᵢ sᵢ  +  λ/2 Σ_l ‖W_l‖²_F  +  β Σⱼ KL(ρ ‖ ρ̂ⱼ)
+    J(θ) = Σᵢ sᵢ L(yᵢ, zᵢ) / Σᵢ sᵢ  +  Σ_l λ_l/2 ‖W_l‖²_F  +  β Σⱼ KL(ρ ‖ ρ̂ⱼ)
     ρ̂ⱼ   = Σᵢ sᵢ aⱼ(xᵢ) / Σᵢ sᵢ
 
 The sums over the rows are exact for every block size; a block is no mini-batch.
@@ -42,9 +42,10 @@ class Objective:
         The rows of X, Y and sample_weight that count; None means all.
     loss, output_activation : str
         A key of `losses.LOSSES`.
-    lam, beta, rho : float
-        Weight decay λ; weight β of the sparsity penalty on every hidden layer; target
-        mean code ρ.
+    lam : float or tuple of float
+        Weight decay λ of all layers, or of each.
+    beta, rho : float
+        Weight β of the sparsity penalty on every hidden layer; target mean code ρ.
     block_size : int, default=None
         Rows of a block; None chooses blocks that stay in cache. It changes memory and
         time, never the result beyond rounding.
@@ -67,7 +68,7 @@ class Objective:
     index: np.ndarray | None = None
     loss: str = "squared_error"
     output_activation: str = "logistic"
-    lam: float = 0.0
+    lam: float | tuple = 0.0
     beta: float = 0.0
     rho: float = 0.05
     block_size: int | None = None
@@ -109,6 +110,13 @@ class Objective:
         """The same objective on some of its rows, without a copy of them."""
         return replace(self, index=index if self.index is None else self.index[index])
 
+    def data(self):
+        """X, Y and the weights of the rows that count."""
+        if self.index is None:
+            return self.X, self.Y, self.sample_weight
+        Y = None if self.Y is None else self.Y[self.index]
+        return self.X[self.index], Y, self.weights
+
     def reduce(self, theta):
         """The part of all parameters that the objective is a function of."""
         if not self.variable_projection:
@@ -136,6 +144,11 @@ class Objective:
         """The weights of the rows that count, or None."""
         s = self.sample_weight
         return s if s is None or self.index is None else s[self.index]
+
+    @property
+    def output_lam(self):
+        """Weight decay of the last layer."""
+        return np.ravel(self.lam)[-1]
 
     # -- the parts of J -----------------------------------------------------------------
 
@@ -194,7 +207,9 @@ class Objective:
 
     def _best_output(self, theta, moments, reference):
         rounding = np.finfo(self.X.dtype).eps
-        output = solve_output(Moments(*moments), self._total_weight, reference, self.lam, rounding)
+        output = solve_output(
+            Moments(*moments), self._total_weight, reference, self.output_lam, rounding
+        )
         self._last.update(theta=theta.copy(), output=output)
         return output
 

@@ -4,22 +4,24 @@ import numpy as np
 
 
 def weight_decay(coefs, lam):
-    """The value lam / 2 * sum_l ||W_l||_F^2 and its gradients lam W_l. Biases are free.
+    """The value sum_l lam_l / 2 * ||W_l||_F^2 and its gradients lam_l W_l. Biases are free.
 
     Parameters
     ----------
     coefs : list of ndarray of shape (n_in, n_out)
         The weights of each layer.
-    lam : float
-        Weight decay, the tutorial's λ. It is not divided by the number of rows.
+    lam : float or sequence of float
+        Weight decay, the tutorial's λ, of all layers or of each. It is not divided by the
+        number of rows.
 
     Returns
     -------
     value : float
     gradient : list of ndarray of shape (n_in, n_out)
     """
-    value = 0.5 * lam * sum(np.vdot(W, W) for W in coefs)
-    return value, [lam * W for W in coefs]
+    lams = np.broadcast_to(lam, len(coefs))
+    value = 0.5 * sum(lam * np.vdot(W, W) for lam, W in zip(lams, coefs))
+    return value, [lam * W for lam, W in zip(lams, coefs)]
 
 
 def kl_sparsity(on, off, rho, floor=0.0):
