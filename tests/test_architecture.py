@@ -25,6 +25,7 @@ ORDER = [
     "_threads",
     "base",
     "sparse_autoencoder",
+    "pretraining",
     "mlp_backprop",
 ]
 ALONE = {"backprop.solvers", "backprop.gradient_check", "_compat", "_threads"}
