@@ -1,7 +1,9 @@
 """Sparse autoencoders and multilayer perceptrons trained by L-BFGS, for scikit-learn."""
 
 from .base import check_gradient
+from .convolution import ConvolveAndPool
 from .mlp_backprop import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor
+from .preprocessing import PatchNormalizer, ZCAWhitening
 from .sparse_autoencoder import SparseAutoencoder
 
 __version__ = "0.1.0.dev0"
@@ -11,5 +13,8 @@ __all__ = [
     "MLPBackpropClassifier",
     "MLPBackpropRegressor",
     "SparseAutoencoder",
+    "ConvolveAndPool",
+    "PatchNormalizer",
+    "ZCAWhitening",
     "check_gradient",
 ]

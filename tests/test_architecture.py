@@ -24,6 +24,8 @@ ORDER = [
     "_compat",
     "_threads",
     "base",
+    "preprocessing",
+    "convolution",
     "sparse_autoencoder",
     "pretraining",
     "mlp_backprop",

@@ -1,5 +1,7 @@
 """scikit-learn's own checks, on every public estimator and the configurations that differ."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import sklearn
@@ -9,7 +11,15 @@ from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skl_sae import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae import (
+    ConvolveAndPool,
+    MLPBackprop,
+    MLPBackpropClassifier,
+    MLPBackpropRegressor,
+    PatchNormalizer,
+    SparseAutoencoder,
+    ZCAWhitening,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -89,7 +99,22 @@ GENERIC = [
     generic(task="regression", **SGD_REGRESSION),
     generic(**SGD),
 ]
-ONE_OF_EACH = [sae(), generic(), generic(task="regression"), classifier(), regressor()]
+TRANSFORMERS = [
+    ZCAWhitening(),
+    PatchNormalizer(),
+    PatchNormalizer(n_std=None, feature_range=None),
+    ConvolveAndPool(
+        sae(random_state=0), patch_shape=(1, 2), pool_shape=(1, 2), n_patches=50, random_state=0
+    ),
+]
+ONE_OF_EACH = [
+    sae(),
+    generic(),
+    generic(task="regression"),
+    classifier(),
+    regressor(),
+    *TRANSFORMERS,
+]
 
 RECONSTRUCTS = "predict gives the reconstruction, the check wants one value for each row"
 DRAWS_ROWS = "rows are drawn at random, and a repeated row is drawn otherwise than a weighted one"
@@ -100,7 +125,8 @@ def expected_failures(estimator):
     if isinstance(estimator, SparseAutoencoder):
         for kind in ("array", "matrix"):
             reasons[f"check_estimator_sparse_{kind}"] = RECONSTRUCTS
-    if estimator.batch_size is not None or getattr(estimator, "early_stopping", False):
+    params = estimator.get_params()
+    if params.get("batch_size") is not None or params.get("early_stopping"):
         for kind in ("dense", "sparse"):
             reasons[f"check_sample_weight_equivalence_on_{kind}_data"] = DRAWS_ROWS
     return reasons
@@ -113,7 +139,7 @@ def with_checks(estimators):
     return pytest.mark.parametrize(names, list(checks), **mark.kwargs)
 
 
-@with_checks([*AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC])
+@with_checks([*AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC, *TRANSFORMERS])
 def test_check_estimator(estimator, check):
     check(estimator)
 
@@ -149,10 +175,20 @@ def test_checks_that_check_estimator_leaves_out(name, estimator):
     getattr(sk_checks, name)(type(estimator).__name__, estimator)
 
 
-@pytest.mark.parametrize("make", [SparseAutoencoder, MLPBackpropClassifier, MLPBackpropRegressor])
+@pytest.mark.parametrize(
+    "make",
+    [
+        SparseAutoencoder,
+        MLPBackpropClassifier,
+        MLPBackpropRegressor,
+        ZCAWhitening,
+        PatchNormalizer,
+        partial(ConvolveAndPool, SparseAutoencoder()),
+    ],
+)
 def test_defaults_pass_the_checks_of_parameters(make):
     for name in ("check_no_attributes_set_in_init", "check_parameters_default_constructible"):
-        getattr(sk_checks, name)(make.__name__, make())
+        getattr(sk_checks, name)(type(make()).__name__, make())
 
 
 # The reason of the two expected failures of SparseAutoencoder: nothing else differs between

@@ -1,0 +1,386 @@
+"""The UFLDL tutorial's preparation of data: ZCA whitening, and normalised patches."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from ._compat import Interval, fit_context
+from .backprop.blocks import row_blocks
+from .base import all_or_nothing, check_weights
+
+FLOATS = [np.float64, np.float32]
+BLOCK_ROWS = 1024
+
+
+class _DenseTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """A transformer of dense float64 or float32 rows that keeps their type and columns."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _check_input(self, X):
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=FLOATS, reset=False)
+
+
+class ZCAWhitening(_DenseTransformer):
+    r"""Whitening that stays as close to the data as possible.
+
+    The columns are made uncorrelated, with variances near one, by the symmetric matrix
+
+    .. math::
+
+        x_{\mathrm{zca}} = (x - \bar x)\, U\, \mathrm{diag}(1 / \sqrt{s + \epsilon})\, U^T,
+        \qquad
+        U\, \mathrm{diag}(s)\, U^T
+            = \frac{\sum_i w_i\, (x_i - \bar x)^T (x_i - \bar x)}{\sum_i w_i} .
+
+    Of all whitenings this one changes the data least: a whitened picture is still a
+    picture, with its edges enhanced. In natural images most of the variance belongs to
+    large smooth areas; an autoencoder on whitened patches sees their edges instead.
+
+    Parameters
+    ----------
+    epsilon : float, default=0.1
+        The ε ≥ 0 that is added to each variance s, in the units of X squared: directions
+        whose variance is well below ε stay small, because much of it is noise. The
+        tutorial takes 0.1 for patches of colour pixels, or 1e-5 for data in [-1, 1].
+        ``epsilon=0`` whitens exactly, and needs a covariance that is not singular.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_features,)
+        Mean x̄ of each column.
+    eigenvalues_ : ndarray of shape (n_features,)
+        Variances s along the principal axes, largest first.
+    whitening_ : ndarray of shape (n_features, n_features)
+        The symmetric matrix that whitens.
+    dewhitening_ : ndarray of shape (n_features, n_features)
+        Its inverse, also symmetric.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen in `fit`, if all are strings.
+
+    See Also
+    --------
+    PatchNormalizer : The tutorial's other preparation of patches.
+    sklearn.decomposition.PCA : Principal axes, whose `whiten` does something else.
+
+    Notes
+    -----
+    The covariance is divided by the number of rows n, as in [1]_, not by n - 1. The sums
+    run over blocks of rows in float64, on centred rows.
+
+    ``PCA(whiten=True)`` of scikit-learn does not rotate back by Uᵀ, so that its columns
+    are principal components and not pixels; it adds no ε, and it divides by n - 1.
+
+    References
+    ----------
+    .. [1] A. Ng, J. Ngiam, C. Y. Foo, Y. Mai and C. Suen, "Whitening", UFLDL tutorial,
+           Stanford University, 2011.
+    .. [2] A. J. Bell and T. J. Sejnowski, "The 'independent components' of natural scenes
+           are edge filters", Vision Research 37 (23), 1997.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skl_sae import ZCAWhitening
+    >>> X = load_digits().data / 16
+    >>> zca = ZCAWhitening(epsilon=1e-3).fit(X)
+    >>> white = zca.transform(X)
+    >>> np.allclose(zca.inverse_transform(white), X)
+    True
+    """
+
+    _parameter_constraints = {"epsilon": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, *, epsilon=0.1):
+        self.epsilon = epsilon
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the mean and the whitening matrix.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data. No copy of it is made.
+        y : None
+            Ignored, present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative and not all zero. Integer weights are the
+            same as repeated rows.
+
+        Returns
+        -------
+        ZCAWhitening
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            Bad data or parameters, data so large that their covariance overflows, or a
+            singular covariance with ``epsilon=0``. The transformer is then as it was.
+        """
+        with all_or_nothing(self):
+            X = validate_data(self, X, dtype=FLOATS)
+            weights = check_weights(sample_weight, X)
+            weights = np.ones(len(X)) if weights is None else weights.astype(float)
+            self.mean_, covariance = _mean_and_covariance(X, weights)
+            self._store(*np.linalg.eigh(covariance))
+        return self
+
+    def transform(self, X):
+        """Whiten X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The whitened rows; float32 stays float32.
+        """
+        X = self._check_input(X)
+        whitening = self.whitening_.astype(X.dtype, copy=False)
+        white = np.empty(X.shape, X.dtype)
+        for rows in row_blocks(len(X), BLOCK_ROWS):
+            centred = (X[rows] - self.mean_).astype(X.dtype, copy=False)
+            np.matmul(centred, whitening, out=white[rows])
+        return white
+
+    def inverse_transform(self, X):
+        """Undo the whitening.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Whitened data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The data before whitening, up to rounding.
+        """
+        check_is_fitted(self)
+        white = check_array(X, dtype=FLOATS, input_name="X")
+        if white.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {white.shape[1]} columns, but this ZCAWhitening gives "
+                f"{self.n_features_in_}."
+            )
+        X = white @ self.dewhitening_.astype(white.dtype, copy=False)
+        X += self.mean_
+        return X
+
+    def _store(self, eigenvalues, eigenvectors):
+        variances = np.maximum(eigenvalues[::-1], 0)  # below zero by rounding only
+        rounding = len(variances) * np.finfo(float).eps * variances[0]
+        if self.epsilon == 0 and variances[-1] <= rounding:
+            raise ValueError(
+                "The covariance of X is singular, so that epsilon=0 can't whiten it: set "
+                "epsilon > 0, or drop constant and linearly dependent columns, or give more "
+                "rows than columns."
+            )
+        axes, scale = eigenvectors[:, ::-1], np.sqrt(variances + self.epsilon)
+        self.eigenvalues_ = variances
+        self.whitening_ = _symmetric(axes, 1 / scale)
+        self.dewhitening_ = _symmetric(axes, scale)
+
+
+class PatchNormalizer(_DenseTransformer):
+    r"""Patches without their brightness, cut and mapped to a range.
+
+    Each row is a patch. Its own mean is subtracted, values beyond ± `n_std` standard
+    deviations σ are cut, and the result is mapped to `feature_range`:
+
+    .. math::
+
+        d = x - \mathrm{mean}(x), \qquad
+        x' = \mathrm{low} + \frac{\mathrm{high} - \mathrm{low}}{2}
+             \left(\frac{\min(\max(d, -c), c)}{c} + 1\right), \qquad
+        c = n_{\mathrm{std}}\, \sigma,
+
+    where σ is one number, the standard deviation of d over all rows and columns of the
+    training data. This is how the UFLDL tutorial prepares patches for a logistic
+    decoder, which can't follow values at the ends of [0, 1].
+
+    Parameters
+    ----------
+    n_std : float or None, default=3
+        Standard deviations at which values are cut. None cuts nothing; values then have
+        no bounds, so that it needs ``feature_range=None``.
+    feature_range : tuple (low, high) or None, default=(0.1, 0.9)
+        To what -c and c are mapped. None maps nothing: values stay around zero, in the
+        units of X. With both None only the mean of each row is subtracted.
+
+    Attributes
+    ----------
+    std_ : float
+        σ. It is divided by the number of values, the tutorial's by one less.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen in `fit`, if all are strings.
+
+    See Also
+    --------
+    ZCAWhitening : Makes pixels uncorrelated; needs no range, but a linear decoder.
+
+    Notes
+    -----
+    The mean of a row with several colour channels is that over all of its entries: the
+    brightness is lost, the colour is kept. A constant row becomes the middle of the
+    range, and so does every row where no row of the training data varies (σ = 0).
+
+    There is no inverse: the means of the rows are lost.
+
+    References
+    ----------
+    .. [1] A. Ng, J. Ngiam, C. Y. Foo, Y. Mai and C. Suen, "Exercise: Sparse autoencoder",
+           ``sampleIMAGES``, UFLDL tutorial, Stanford University, 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skl_sae import PatchNormalizer
+    >>> X = load_digits().data
+    >>> patches = PatchNormalizer().fit_transform(X)
+    >>> float(patches.min().round(3)), float(patches.max().round(3))
+    (0.349, 0.777)
+    """
+
+    _parameter_constraints = {
+        "n_std": [Interval(Real, 0, None, closed="neither"), None],
+        "feature_range": [tuple, list, None],
+    }
+
+    def __init__(self, *, n_std=3, feature_range=(0.1, 0.9)):
+        self.n_std = n_std
+        self.feature_range = feature_range
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the standard deviation.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Patches, one in each row.
+        y : None
+            Ignored, present by convention.
+
+        Returns
+        -------
+        PatchNormalizer
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            Bad data or parameters, or data so large that their squares overflow. The
+            transformer is then as it was.
+        """
+        with all_or_nothing(self):
+            self._check_range()
+            X = validate_data(self, X, dtype=FLOATS)
+            self.std_ = _std_within_rows(X)
+        return self
+
+    def transform(self, X):
+        """Normalise each patch.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Patches, one in each row.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The normalised patches; float32 stays float32.
+        """
+        patches = _centre_rows(self._check_input(X))
+        if self.n_std is None:
+            return patches
+        limit = float(self.n_std * self.std_)
+        np.clip(patches, -limit, limit, out=patches)
+        if self.feature_range is None:
+            return patches
+        low, high = map(float, self.feature_range)
+        patches /= limit or 1.0  # where no row varied, all are zero
+        patches += 1
+        patches *= (high - low) / 2
+        patches += low
+        return patches
+
+    def _check_range(self):
+        if self.feature_range is None:
+            return
+        if self.n_std is None:
+            raise ValueError(
+                "n_std=None leaves values without bounds, which can't be mapped to "
+                f"feature_range={self.feature_range}: set feature_range=None too, or give n_std."
+            )
+        numbers = [v for v in self.feature_range if isinstance(v, Real) and np.isfinite(v)]
+        if not len(numbers) == len(self.feature_range) == 2 or numbers[0] >= numbers[1]:
+            raise ValueError(
+                "feature_range must be two numbers (low, high) with low < high, not "
+                f"{self.feature_range}."
+            )
+
+
+def _mean_and_covariance(X, weights):
+    """Weighted mean and covariance of the columns, summed over blocks of rows in float64."""
+
+    def weighted(origin):
+        for rows in row_blocks(len(X), BLOCK_ROWS):
+            yield weights[rows], X[rows] - origin
+
+    def scatter(s, D):
+        D *= np.sqrt(s)[:, np.newaxis]
+        return D.T @ D
+
+    total, first = weights.sum(), X[0].astype(float)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # the distance from a row: the mean of a constant column is exact
+        mean = first + sum(s @ D for s, D in weighted(first)) / total
+        covariance = sum(scatter(s, D) for s, D in weighted(mean)) / total
+    return mean, _finite(covariance)
+
+
+def _symmetric(axes, values):
+    """The symmetric matrix with these eigenvectors, in columns, and positive eigenvalues."""
+    half = axes * np.sqrt(values)
+    return half @ half.T
+
+
+def _centre_rows(X):
+    """X less the mean of each row; a constant row becomes exactly zero."""
+    centred = X - X[:, :1]
+    centred -= centred.mean(axis=1, keepdims=True)
+    return centred
+
+
+def _std_within_rows(X):
+    """Root of the mean square of all entries, each less the mean of its row."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = sum(
+            np.square(_centre_rows(X[rows]), dtype=float).sum()
+            for rows in row_blocks(len(X), BLOCK_ROWS)
+        )
+    return float(np.sqrt(_finite(total) / X.size))
+
+
+def _finite(squares):
+    if not np.isfinite(squares).all():
+        raise ValueError("X is so large that its squares overflow: scale it.")
+    return squares
