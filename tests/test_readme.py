@@ -17,7 +17,7 @@ def test_the_code_runs(capsys):
 
 
 def test_the_table_tells_the_defaults():
-    defaults = skl_sae.SparseAutoencoder().get_params()
+    defaults = skl_sae.MLPBackprop().get_params() | skl_sae.SparseAutoencoder().get_params()
     rows = re.findall(r"^\|[^|]+\| `(\w+)` \| ([^ |]+)", README.read_text(), flags=re.MULTILINE)
     assert len(rows) >= 8
     for name, shown in rows:
