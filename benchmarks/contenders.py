@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 ADAM = [(1e-2, 1000), (3e-3, 1000), (1e-3, 1000), (3e-3, 250), (1e-2, 10_000)]
 
 # Points are recorded when the time has grown by this factor: evenly on a log scale.
-SPACING = 1.07
+SPACING = 1.15
 
 
 class TimeUp(Exception):

@@ -12,9 +12,10 @@ from .activations import apply_output
 from .network import Workspace, affine, forward
 
 # A block's activations should stay in the cache. Below 512 rows the products of wide
-# layers lose, above 4096 nothing is won.
-BLOCK_BYTES = 2**22
-MIN_ROWS, MAX_ROWS = 512, 4096
+# layers lose; of narrow layers few large blocks are better, because each call of NumPy by
+# several threads takes the interpreter's lock for a moment.
+BLOCK_BYTES = 5 * 2**20
+MIN_ROWS, MAX_ROWS = 512, 8192
 
 # Partial sums over the rows, and so the largest useful number of threads.
 N_LANES = 8
