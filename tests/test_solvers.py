@@ -260,3 +260,17 @@ def test_a_stage_ends_when_it_no_longer_pays():
     found = minimise(rosenbrock, START, max_iter=1000, tol=1e-8, stages=[(1 / 32, nearly_flat)])
     assert found.stages[0] == 11
     np.testing.assert_allclose(found.theta, 1, rtol=1e-4)
+
+
+def test_a_stage_on_all_rows_that_converged_and_can_not_be_improved():
+    """As in float32, where the last run may find rounding only; on a sample it is no excuse."""
+
+    def nothing_lower(theta):
+        value, _ = quadratic(theta)
+        return value, np.ones_like(theta)
+
+    for share, status in ((1, "converged"), (1 / 2, "failed")):
+        stages = [(share, quadratic)]
+        found = minimise(nothing_lower, START, max_iter=200, tol=1e-8, stages=stages)
+        assert found.status == status
+        assert found.stages[-1] == 0

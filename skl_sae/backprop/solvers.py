@@ -124,9 +124,10 @@ def _in_stages(stages, theta, max_iter, callback, run):
 
     A stage on a sample ends when it has done the work of `STAGE_WORK` iterations on all
     rows, when it has used half of the iterations left, or when ten iterations have not
-    lowered its objective by `STAGE_GAIN`: then the sample has told what it can.
+    lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
+    stage on all rows has converged and the next finds no lower value, that is convergence.
     """
-    curve, lengths, n_evaluations = [], [], 0
+    curve, lengths, n_evaluations, converged = [], [], 0, False
     for share, objective in stages:
         left = max_iter - len(curve)
         if share < 1:
@@ -138,6 +139,9 @@ def _in_stages(stages, theta, max_iter, callback, run):
             n_evaluations += result.n_evaluations
             if stopped:
                 break
+            if converged and result.status == "failed" and lengths[-1] == 0:
+                result = result._replace(status="converged")
+            converged = share == 1 and result.status == "converged"
     return result._replace(loss_curve=curve, n_evaluations=n_evaluations, stages=tuple(lengths))
 
 
