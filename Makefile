@@ -4,7 +4,7 @@ VENV ?= .venv
 PICTURES ?= demo
 BIN = $(VENV)/bin
 
-.PHONY: demo examples test lint oldest clean
+.PHONY: demo examples test lint oldest bench clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
@@ -23,6 +23,10 @@ test: $(VENV)/.test
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Whether the comparison with other packages runs; `CONTRIBUTING.md` says how it is measured.
+bench: $(VENV)/.demo
+	MPLBACKEND=agg $(BIN)/python benchmarks/compare.py --quick --out build/benchmarks
 
 # The same tests with the oldest versions that pyproject.toml admits.
 oldest: .venv-oldest/.test
