@@ -8,7 +8,7 @@ import pytest
 from skl_sae import MLPBackpropRegressor, SparseAutoencoder
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-ROWS = np.random.default_rng(0).uniform(0.1, 0.9, size=(120_000, 32)).astype(np.float32)
+ROWS = np.random.default_rng(0).uniform(0.1, 0.9, size=(240_000, 32)).astype(np.float32)
 
 
 def peak_of(run):

@@ -199,7 +199,7 @@ class Objective:
         if not self.variable_projection:
             return None
         A, _, _ = self._block(slice(64))
-        A = A.mean(axis=0)
+        A = np.ascontiguousarray(A).mean(axis=0)  # the same bits for any layout of X
         for W, b in zip(coefs, intercepts):
             A = A @ W + b
             ACTIVATIONS[self.network.activation](A, np.empty_like(A))
