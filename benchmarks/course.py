@@ -1,0 +1,92 @@
+"""The exercises of the UFLDL course, and whether pretraining pays, by one command.
+
+    python benchmarks/course.py EXERCISE ... [--data FILE.npz | --openml] [--out FOLDER]
+
+Exercises: ``edges`` and ``colour`` (patches of photographs: FILE has X of shape (n, h, w) or
+(n, h, w, 3); bundled ones without), ``strokes``, ``softmax``, ``self-taught``, ``stacked`` and
+``convolution`` (labelled images: FILE has X of shape (n, pixels) or (n, h, w, c), y and
+n_train; ``--openml`` takes MNIST; without either scikit-learn's digits, whose figures can't
+be compared with the published ones). Comparisons on labelled images: ``equal-time`` and
+``few-labels``.
+
+The settings are the published ones. FOLDER gets the filters as pictures, and the table and
+the figures of each exercise in a file of its own. ``--quick`` shrinks everything: a test of
+the exercises themselves, whose figures mean nothing.
+"""
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+
+import course_comparisons as comparisons
+import course_exercises as exercises
+from report import Disturbance, Section, machine, markdown
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+EXERCISES = {
+    "edges": exercises.edges,
+    "strokes": exercises.strokes,
+    "softmax": exercises.softmax_regression,
+    "self-taught": exercises.self_taught,
+    "stacked": exercises.stacked,
+    "colour": exercises.colour,
+    "convolution": exercises.convolution,
+    "equal-time": comparisons.equal_time,
+    "few-labels": comparisons.few_labels,
+}
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("exercises", nargs="+", choices=EXERCISES, metavar="EXERCISE")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--data", type=Path, help="npz file")
+    source.add_argument("--openml", action="store_true", help="MNIST of openml.org")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--max-iter", type=int, help="in place of the published number")
+    parser.add_argument("--rows", type=int, help="use only so many training rows")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--draws", type=int, default=5, help="of the labelled rows (few-labels)")
+    parser.add_argument("--decay", choices=["softmax", "all"], default="softmax")
+    parser.add_argument("--validate", action="store_true", help="λ on held-out rows (few-labels)")
+    parser.add_argument("--out", type=Path, default=Path("build/course"))
+    parser.add_argument("--quick", action="store_true", help="tiny: tests the exercises")
+    return parser.parse_args()
+
+
+def measured(name, options):
+    """The section of an exercise, with a word on what else the machine had to do."""
+    others = Disturbance()
+    section = Section(name, EXERCISES[name](options))
+    cores = others.cores()
+    if cores is not None:
+        section.note = f"Other processes took {cores} cores meanwhile."
+    return section
+
+
+def save(section, options):
+    """The table, and all figures with the settings and the machine."""
+    settings = {key: str(value) for key, value in vars(options).items() if key != "out"}
+    saved = {"about": machine(options.threads), "options": settings, **vars(section)}
+    (options.out / f"{section.title}.json").write_text(json.dumps(saved, indent=1))
+    (options.out / f"{section.title}.md").write_text(markdown(section))
+
+
+def main():
+    options = parse()
+    options.out.mkdir(parents=True, exist_ok=True)
+    options.draws = 2 if options.quick else options.draws
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the budgets are the course's
+    with threadpool_limits(options.threads, "blas"):
+        for name in options.exercises:
+            section = measured(name, options)
+            save(section, options)
+            print("\n" + markdown(section), flush=True)
+
+
+if __name__ == "__main__":
+    main()
