@@ -14,6 +14,8 @@ import numpy as np
 from report import installed
 from sklearn.exceptions import ConvergenceWarning
 
+from skl_sae.backprop.solvers import Watcher
+
 # Learning rate and rows of a mini-batch. J of a mini-batch has the mean code of its rows.
 ADAM = [(1e-2, 1000), (3e-3, 1000), (1e-3, 1000), (3e-3, 250), (1e-2, 10_000)]
 
@@ -75,7 +77,12 @@ def watch(model, trace):
 
     With variable projection theta has the output layer in it that belongs to the others.
     """
-    model._callback = lambda monitor: lambda n_iter, theta, value: trace(theta.copy)
+
+    class Recorder(Watcher):
+        def end(self, so_far):
+            return trace(so_far.theta.copy)
+
+    model._watcher = lambda watcher: Recorder()
 
 
 def torch_model(problem, seed, threads):

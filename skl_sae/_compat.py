@@ -1,7 +1,35 @@
-"""The private helpers of scikit-learn that this package uses, in one place."""
+"""What is private in scikit-learn or missing from its older versions, in one place."""
+
+from contextlib import nullcontext
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
-__all__ = ["Interval", "StrOptions", "check_sample_weight", "fit_context"]
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn < 1.9
+
+    class _NoContext:
+        """A context of no callbacks, which is also that of each of its tasks."""
+
+        def subcontext(self, **options):
+            return self
+
+        def call_on_fit_task_begin(self, **data):
+            return self
+
+        def call_on_fit_task_end(self, **data):
+            return False
+
+        def propagate_callback_context(self, estimator):
+            return nullcontext()
+
+    class CallbackSupportMixin:
+        """The part of scikit-learn's callbacks that a fit calls; there are none."""
+
+        def _init_callback_context(self, **options):
+            return _NoContext()
+
+
+__all__ = ["CallbackSupportMixin", "Interval", "StrOptions", "check_sample_weight", "fit_context"]

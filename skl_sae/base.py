@@ -2,18 +2,21 @@
 
 import math
 import warnings
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial, wraps
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from ._compat import Interval, StrOptions, check_sample_weight
+from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
+from ._estimator import Estimator
+from ._tasks import FitTasks, without_callbacks
 from ._threads import blas_on_one_thread
 from .backprop.activations import ACTIVATIONS, STEEPNESS
 from .backprop.blocks import over_blocks, propagate
@@ -21,7 +24,7 @@ from .backprop.gradient_check import compare_gradient
 from .backprop.losses import get_loss
 from .backprop.network import Network
 from .backprop.objective import Objective
-from .backprop.solvers import SHARES, SOLVERS, minimise, never
+from .backprop.solvers import SHARES, SOLVERS, Watcher, minimise
 
 # Relative rounding error of the objective where the rows are computed in single or double
 # precision; their sum is always in double.
@@ -31,22 +34,26 @@ ROUNDING = {4: 5e-10, 8: 2.2e-16}
 GROW_FROM = 20_000
 
 
-@contextmanager
-def all_or_nothing(estimator):
-    """Give the estimator its attributes back if the block raises, whatever the reason."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
+def all_or_nothing(fit):
+    """Let a method give the estimator its attributes back if it raises, whatever the reason."""
+
+    @wraps(fit)
+    def safe_fit(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return safe_fit
 
 
 class Monitor:
     """Callback of one run: it watches nothing, and the best run has the lowest objective."""
 
-    def __call__(self, n_iter, theta, value):
+    def __call__(self, so_far):
         """Whether to stop."""
         return False
 
@@ -59,7 +66,65 @@ class Monitor:
         """Set the fitted attributes that this monitor knows."""
 
 
-class BackpropEstimator(BaseEstimator):
+class Run(Watcher):
+    """One run from one start, whose iterations callbacks see.
+
+    Parameters
+    ----------
+    estimator : BackpropEstimator
+        Is fitted.
+    objective : Objective
+        What is minimised.
+    theta0 : ndarray of shape (n_params,)
+        The start.
+    monitor : Monitor
+        Watches the run.
+    tasks : FitTasks
+        Those of the fit.
+    """
+
+    def __init__(self, estimator, objective, theta0, monitor, tasks):
+        self.estimator, self.objective, self.monitor = estimator, objective, monitor
+        self.theta0, self.tasks, self.begin = theta0, tasks, tasks.begin
+        self.start = estimator._describe_start(objective, theta0)
+
+    def end(self, so_far):
+        """Whether the monitor or a callback stops."""
+        stop = self.monitor(so_far)
+        return self.tasks.end(so_far, lambda: self._attributes(so_far)) or stop
+
+    def _attributes(self, so_far):
+        """Those of the estimator as if the fit had stopped now."""
+        fitted = without_callbacks(self.estimator)
+        if self.estimator.batch_size is not None:  # so far it is the mean of an epoch
+            so_far = so_far._replace(value=self.objective(so_far.theta)[0])
+        self.store(fitted, self.monitor.keep_best(so_far, self.objective))
+        return vars(fitted)
+
+    def store(self, estimator, result):
+        """Set the fitted attributes; of the start those that are not None."""
+        for name, value in self.start.items():
+            vars(estimator).pop(name, None)
+            if value is not None:
+                setattr(estimator, name, value)
+        estimator._store(self.objective, result)
+        self.monitor.store(estimator)
+
+
+class Printer(Watcher):
+    """Prints the objective after each iteration."""
+
+    def __init__(self, name, watcher):
+        self.name, self.watcher, self.begin = name, watcher, watcher.begin
+
+    def end(self, so_far):
+        """Print, and stop where the watcher does."""
+        n_iter = len(so_far.loss_curve)
+        print(f"[{self.name}] iteration {n_iter:4d}  objective {so_far.value:.8g}")
+        return self.watcher.end(so_far)
+
+
+class BackpropEstimator(CallbackSupportMixin, Estimator):
     """What `SparseAutoencoder` and `MLPBackprop` have in common.
 
     A subclass provides ``_prepare(X, y, sample_weight, reset)``, which validates the
@@ -149,24 +214,32 @@ class BackpropEstimator(BaseEstimator):
 
     # -- initialise and minimise --------------------------------------------------------
 
-    def _fit(self, objective, make_monitor=Monitor):
-        """Minimise from every start and store the best run."""
-        with blas_on_one_thread() as n_threads:
+    def _fit(self, objective, X, y, sample_weight, make_monitor=Monitor):
+        """Minimise from every start and store the best run; callbacks see X and y."""
+        tasks = FitTasks(self, X, y, sample_weight)
+        n_subtasks = self._n_subtasks() if self.n_init == 1 else self.n_init
+        with tasks.task("fit", n_subtasks), blas_on_one_thread() as n_threads:
             objective = replace(objective, n_threads=n_threads)
-            result, monitor, theta0 = self._best_run(objective, make_monitor)
+            run, result = self._best_run(objective, make_monitor, tasks)
+            run.store(self, result)
         _warn_unless_converged(self, result)
-        self._store_start(objective, theta0)
-        self._store(objective, result)
-        monitor.store(self)
 
-    def _best_run(self, objective, make_monitor):
+    def _n_subtasks(self):
+        """The largest number of tasks of a run."""
+        return self.max_iter
+
+    def _best_run(self, objective, make_monitor, tasks):
         rng = check_random_state(self.random_state)
         runs = []
-        for theta0 in self._starts(objective, rng):
-            monitor = make_monitor()
-            result = self._minimise(objective, theta0, rng, self.max_iter, monitor)
-            runs.append((monitor.keep_best(result, objective), monitor, theta0))
-        return max(runs, key=lambda run: run[1].best_score)
+        for start in self._starts(objective, rng, tasks):
+            several = self.n_init > 1
+            with tasks.task("start", self._n_subtasks()) if several else nullcontext():
+                run = Run(self, objective, start(), make_monitor(), tasks)
+                result = self._minimise(objective, run.theta0, rng, self.max_iter, run)
+            runs.append((run, run.monitor.keep_best(result, objective)))
+            if several and tasks.stopped:
+                break
+        return max(runs, key=lambda pair: pair[0].monitor.best_score)
 
     def _partial_fit(self, objective):
         """One step, or one epoch of mini-batches, from the present weights."""
@@ -178,7 +251,7 @@ class BackpropEstimator(BaseEstimator):
         theta = self._theta(objective) if fitted else objective.network.initialise(rng)
         curve = list(self.loss_curve_) if fitted else []
         evaluations = self.n_evaluations_ if fitted else 0
-        result = self._minimise(objective, theta, rng, max_iter=1)
+        result = self._minimise(objective, theta, rng, 1)
         if result.status == "failed" and self.batch_size is None:
             _warn_unless_converged(self, result)
         result = result._replace(
@@ -187,18 +260,21 @@ class BackpropEstimator(BaseEstimator):
         )
         self._store(objective, result)
 
-    def _starts(self, objective, rng):
-        """The ``n_init`` starts; with ``warm_start`` the first is the present fit."""
+    def _starts(self, objective, rng, tasks):
+        """Makers of the ``n_init`` starts; with ``warm_start`` the first is the present fit."""
         n_random = self.n_init
         if self.warm_start and self.__sklearn_is_fitted__():
-            yield self._theta(objective)
+            yield partial(self._theta, objective)
             n_random -= 1
-        for _ in range(n_random):
-            yield self._start(objective, rng)
+        yield from [partial(self._start, objective, rng, tasks)] * n_random
 
-    def _start(self, objective, rng):
+    def _start(self, objective, rng, tasks):
         """Random weights."""
         return objective.network.initialise(rng)
+
+    def _describe_start(self, objective, theta0):
+        """Fitted attributes that tell of the start, None for those that are not there."""
+        return {}
 
     def _theta(self, objective):
         """The fitted weights as a start for this objective."""
@@ -211,7 +287,7 @@ class BackpropEstimator(BaseEstimator):
             )
         return objective.network.pack(self.coefs_, self.intercepts_)
 
-    def _minimise(self, objective, theta0, rng, max_iter, monitor=never):
+    def _minimise(self, objective, theta0, rng, max_iter, watcher=None):
         options = {"max_iter": max_iter, "tol": self.tol}
         if self.solver == "lbfgs":
             options["history_size"] = self.history_size
@@ -222,13 +298,8 @@ class BackpropEstimator(BaseEstimator):
             if self.batch_size is not None:
                 options["batches"] = lambda: _batches(objective, self.batch_size, rng)
         try:
-            return minimise(
-                objective,
-                theta0,
-                solver=self.solver,
-                callback=self._callback(monitor),
-                **options,
-            )
+            watcher = self._watcher(watcher or Watcher())
+            return minimise(objective, theta0, solver=self.solver, watcher=watcher, **options)
         except FloatingPointError as error:
             raise ValueError(
                 f"{type(self).__name__} can't be fitted: {error}. Scale the data, for "
@@ -250,7 +321,8 @@ class BackpropEstimator(BaseEstimator):
             return self.growing_samples
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         stops_early = getattr(self, "early_stopping", False)
-        return objective.n_rows >= GROW_FROM and not goes_on and not stops_early
+        pretrained = getattr(self, "pretraining", None) is not None
+        return objective.n_rows >= GROW_FROM and not (goes_on or stops_early or pretrained)
 
     def _projects(self, objective):
         """Whether the output layer is solved exactly, and L-BFGS runs on the others."""
@@ -258,20 +330,11 @@ class BackpropEstimator(BaseEstimator):
             return self.variable_projection
         return _can_project(objective) and _pays_to_project(objective)
 
-    def _callback(self, monitor):
-        if not self.verbose:
-            return monitor
-
-        def report(n_iter, theta, value):
-            print(f"[{type(self).__name__}] iteration {n_iter:4d}  objective {value:.8g}")
-            return monitor(n_iter, theta, value)
-
-        return report
+    def _watcher(self, watcher):
+        """The watcher itself, or one that prints what it sees."""
+        return Printer(type(self).__name__, watcher) if self.verbose else watcher
 
     # -- store --------------------------------------------------------------------------
-
-    def _store_start(self, objective, theta0):
-        """Set what tells of the start of the run that is kept; the old fit is still there."""
 
     def _store(self, objective, result):
         dtype = objective.X.dtype
@@ -363,7 +426,7 @@ def _warn_unless_converged(estimator, result):
             f"it found no lower value ({result.message}). Scale the data; for 'sgd' "
             "decrease learning_rate; increase tol if the result is good enough for you."
         )
-    warnings.warn(text, ConvergenceWarning, stacklevel=5)
+    warnings.warn(text, ConvergenceWarning, stacklevel=6)
 
 
 def check_weights(sample_weight, X):

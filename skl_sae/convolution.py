@@ -7,7 +7,6 @@ from numbers import Integral
 import numpy as np
 from scipy.sparse import csc_array
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     MetaEstimatorMixin,
     TransformerMixin,
@@ -19,6 +18,7 @@ from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._compat import Interval, fit_context
+from ._estimator import Estimator
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing
 
@@ -28,7 +28,7 @@ BLOCK_BYTES = 2**22
 
 
 class ConvolveAndPool(
-    ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
+    ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, Estimator
 ):
     r"""Features of images, from an encoder of small patches.
 
@@ -155,6 +155,7 @@ class ConvolveAndPool(
         self.n_patches = n_patches
         self.random_state = random_state
 
+    @all_or_nothing
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y=None):
         """Fit the encoder on random patches of X, unless it is frozen.
@@ -180,11 +181,10 @@ class ConvolveAndPool(
             that is not fitted (`~sklearn.exceptions.NotFittedError`) or was fitted on
             patches of another size. The transformer is then as it was.
         """
-        with all_or_nothing(self):
-            _check_encoder(self.encoder)
-            X = validate_data(self, X, dtype=[np.float64, np.float32])
-            self._store_shapes(X.shape[1])
-            self._fit_encoder(X)
+        _check_encoder(self.encoder)
+        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        self._store_shapes(X.shape[1])
+        self._fit_encoder(X)
         return self
 
     def transform(self, X):

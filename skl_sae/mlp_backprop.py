@@ -1,7 +1,6 @@
 """Multilayer perceptrons for classification and regression as scikit-learn estimators."""
 
 import re
-from copy import copy
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -23,6 +22,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from ._compat import Interval, StrOptions, fit_context
+from ._tasks import without_callbacks
 from .backprop.blocks import propagate
 from .backprop.network import Network
 from .backprop.solvers import Result
@@ -115,7 +115,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         all, each time from where it has ended ([2]_, [3]_, [4]_). On many rows this is
         several times faster, and the result is as much a minimum of J; iterations on
         samples count towards ``max_iter``. "auto" does so from 20,000 rows on, unless the fit
-        goes on from fitted weights or stops early.
+        starts from fitted or pretrained weights, which a small sample would spoil, or stops
+        early.
     variable_projection : "auto" or bool, default="auto"
         Whether "lbfgs" runs on the hidden layers alone, the output layer being solved
         exactly at each step ([5]_): the same objective and the same minima, in several
@@ -277,6 +278,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     # -- the public face ----------------------------------------------------------------
 
+    @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Learn the weights.
@@ -302,17 +304,17 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             Bad data or parameters, or data so large that J overflows. The estimator is
             then as it was before.
         """
-        with all_or_nothing(self):
-            objective = self._prepare(X, y, sample_weight)
-            if self.early_stopping:
-                objective, held_out = self._hold_out(objective)
-                self._fit(objective, lambda: EarlyStopping(self, *held_out))
-            else:
-                _forget(self, "validation_scores_", "best_validation_score_")
-                self._fit(objective)
+        objective = self._prepare(X, y, sample_weight)
+        if self.early_stopping:
+            objective, held_out = self._hold_out(objective)
+            self._fit(objective, X, y, sample_weight, lambda: EarlyStopping(self, *held_out))
+        else:
+            _forget(self, "validation_scores_", "best_validation_score_")
+            self._fit(objective, X, y, sample_weight)
         return self
 
     @available_if(BackpropEstimator._uses_sgd)
+    @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
@@ -344,12 +346,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             )
         if self.pretraining is not None:
             raise ValueError("partial_fit can't pretrain, because it does not see all rows.")
-        with all_or_nothing(self):
-            _forget(self, "validation_scores_", "best_validation_score_")
-            first = not self.__sklearn_is_fitted__()
-            if classes is None and not first:
-                classes = getattr(self, "classes_", None)
-            self._partial_fit(self._prepare(X, y, sample_weight, first, classes))
+        _forget(self, "validation_scores_", "best_validation_score_")
+        first = not self.__sklearn_is_fitted__()
+        if classes is None and not first:
+            classes = getattr(self, "classes_", None)
+        self._partial_fit(self._prepare(X, y, sample_weight, first, classes))
         return self
 
     def predict(self, X):
@@ -601,40 +602,51 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     # -- pretrain -----------------------------------------------------------------------
 
-    def _start(self, objective, rng):
+    def _n_subtasks(self):
+        return self.max_iter + (self.pretraining is not None)
+
+    def _start(self, objective, rng, tasks):
         """Random weights, or pretrained hidden layers and the output layer that suits them."""
-        theta0 = super()._start(objective, rng)
+        theta0 = super()._start(objective, rng, tasks)
         if self.pretraining is None:
             return theta0
         network = objective.network
         encoders = autoencoders(self.pretraining, network.sizes[:-1], network.activation)
-        X, Y, s = objective.data()
-        coefs, intercepts, code = pretrain(encoders, X, s, rng)
+        with tasks.task("pretraining", len(encoders) + 1):
+            X, Y, s = objective.data()
+            coefs, intercepts, code = pretrain(encoders, X, s, rng, tasks)
+            W, b = self._output_layer(objective, code, Y, s, rng, tasks)
+        return network.pack([*coefs, *W], [*intercepts, *b])
+
+    def _output_layer(self, objective, code, Y, sample_weight, rng, tasks):
+        """The output layer trained on the last code."""
         output = replace(
             objective,
-            network=Network(network.sizes[-2:]),
+            network=Network(objective.network.sizes[-2:]),
             X=code,
             Y=Y,
-            sample_weight=s,
+            sample_weight=sample_weight,
             index=None,
             lam=objective.output_lam,
             beta=0.0,
         )
-        start = super()._start(output, rng)
-        W, b = output.network.unpack(self._minimise(output, start, rng, self.max_iter).theta)
-        return network.pack([*coefs, *W], [*intercepts, *b])
+        start = super()._start(output, rng, tasks)
+        with tasks.task("output layer", self.max_iter):
+            result = self._minimise(output, start, rng, self.max_iter, tasks)
+        return output.network.unpack(result.theta)
 
-    def _store_start(self, objective, theta0):
-        """Set the network before fine-tuning, unless the fit goes on from a fitted one."""
+    def _describe_start(self, objective, theta0):
+        """The network before fine-tuning; if the fit goes on from a fitted one, that of then."""
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         if goes_on and np.array_equal(theta0, self._theta(objective)):
-            return
-        _forget(self, "pretrained_")
-        if self.pretraining is not None:
-            before = copy(self)
-            value, _ = objective(theta0)
-            before._store(objective, Result(theta0, value, [], 1, "stopped", "not fine-tuned"))
-            self.pretrained_ = before
+            return {"pretrained_": getattr(self, "pretrained_", None)}
+        if self.pretraining is None:
+            return {"pretrained_": None}
+        before = without_callbacks(self)
+        _forget(before, "pretrained_", "validation_scores_", "best_validation_score_")
+        value, _ = objective(theta0)
+        before._store(objective, Result(theta0, value, [], 1, "stopped", "not fine-tuned"))
+        return {"pretrained_": before}
 
     def _hold_out(self, objective):
         """Split the rows into an objective to minimise and ``(X, Y, weights)`` to score."""
@@ -720,12 +732,12 @@ class EarlyStopping(Monitor):
         self.scores, self.best_score, self.best = [], -np.inf, None
         self.reference, self.reference_iter = -np.inf, 0
 
-    def __call__(self, n_iter, theta, value):
-        """Score ``theta``; True once the score has stopped rising."""
-        score = self.score(theta)
+    def __call__(self, so_far):
+        """Score the weights; True once the score has stopped rising."""
+        n_iter, score = len(so_far.loss_curve), self.score(so_far.theta)
         self.scores.append(score)
         if score > self.best_score:
-            self.best_score, self.best = score, theta.copy()
+            self.best_score, self.best = score, so_far.theta.copy()
         if score > self.reference + self.estimator.tol:
             self.reference, self.reference_iter = score, n_iter
         return n_iter - self.reference_iter >= self.estimator.n_iter_no_change

@@ -3,10 +3,11 @@
 from numbers import Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ._compat import Interval, fit_context
+from ._estimator import Estimator
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing, check_weights
 
@@ -14,7 +15,7 @@ FLOATS = [np.float64, np.float32]
 BLOCK_ROWS = 1024
 
 
-class _DenseTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class _DenseTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator):
     """A transformer of dense float64 or float32 rows that keeps their type and columns."""
 
     def __sklearn_tags__(self):
@@ -103,6 +104,7 @@ class ZCAWhitening(_DenseTransformer):
     def __init__(self, *, epsilon=0.1):
         self.epsilon = epsilon
 
+    @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Learn the mean and the whitening matrix.
@@ -128,12 +130,11 @@ class ZCAWhitening(_DenseTransformer):
             Bad data or parameters, data so large that their covariance overflows, or a
             singular covariance with ``epsilon=0``. The transformer is then as it was.
         """
-        with all_or_nothing(self):
-            X = validate_data(self, X, dtype=FLOATS)
-            weights = check_weights(sample_weight, X)
-            weights = np.ones(len(X)) if weights is None else weights.astype(float)
-            self.mean_, covariance = _mean_and_covariance(X, weights)
-            self._store(*np.linalg.eigh(covariance))
+        X = validate_data(self, X, dtype=FLOATS)
+        weights = check_weights(sample_weight, X)
+        weights = np.ones(len(X)) if weights is None else weights.astype(float)
+        self.mean_, covariance = _mean_and_covariance(X, weights)
+        self._store(*np.linalg.eigh(covariance))
         return self
 
     def transform(self, X):
@@ -267,6 +268,7 @@ class PatchNormalizer(_DenseTransformer):
         self.n_std = n_std
         self.feature_range = feature_range
 
+    @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Learn the standard deviation.
@@ -289,10 +291,9 @@ class PatchNormalizer(_DenseTransformer):
             Bad data or parameters, or data so large that their squares overflow. The
             transformer is then as it was.
         """
-        with all_or_nothing(self):
-            self._check_range()
-            X = validate_data(self, X, dtype=FLOATS)
-            self.std_ = _std_within_rows(X)
+        self._check_range()
+        X = validate_data(self, X, dtype=FLOATS)
+        self.std_ = _std_within_rows(X)
         return self
 
     def transform(self, X):

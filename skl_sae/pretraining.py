@@ -75,7 +75,7 @@ def _autoencoder(given, shape, activation):
     return encoder
 
 
-def pretrain(encoders, X, sample_weight, rng):
+def pretrain(encoders, X, sample_weight, rng, tasks):
     """Fit those that are not fitted, each to the code of the one before.
 
     Parameters
@@ -88,6 +88,8 @@ def pretrain(encoders, X, sample_weight, rng):
         Weights of the rows.
     rng : RandomState
         Seeds the autoencoders that have no ``random_state`` of their own.
+    tasks : FitTasks
+        Those of the fit that begins with this.
 
     Returns
     -------
@@ -101,7 +103,8 @@ def pretrain(encoders, X, sample_weight, rng):
         if not hasattr(encoder, "coefs_"):
             if encoder.random_state is None:
                 encoder.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
-            encoder.fit(code, sample_weight=sample_weight)
+            with tasks.of(encoder, f"autoencoder {len(coefs) + 1}"):
+                encoder.fit(code, sample_weight=sample_weight)
         code = encoder._propagate(code, slice(1), encoder.activation)
         coefs.append(encoder.coefs_[0])
         intercepts.append(encoder.intercepts_[0])

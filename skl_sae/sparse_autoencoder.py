@@ -216,6 +216,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         self.random_state = random_state
         self.verbose = verbose
 
+    @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
         """Learn the weights.
@@ -241,13 +242,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             Bad data or parameters, or data so large that J overflows. The estimator is
             then as it was before.
         """
-        with all_or_nothing(self):
-            objective = self._prepare(X, y, sample_weight)
-            self._fit(objective)
-            self._store_mean_activation(objective)
+        objective = self._prepare(X, y, sample_weight)
+        self._fit(objective, X, X, sample_weight)
         return self
 
     @available_if(BackpropEstimator._uses_sgd)
+    @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
@@ -267,11 +267,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             The estimator; ``mean_activation_`` is that on X.
         """
         self._validate_params()
-        with all_or_nothing(self):
-            reset = not self.__sklearn_is_fitted__()
-            objective = self._prepare(X, y, sample_weight, reset=reset)
-            self._partial_fit(objective)
-            self._store_mean_activation(objective)
+        reset = not self.__sklearn_is_fitted__()
+        objective = self._prepare(X, y, sample_weight, reset=reset)
+        self._partial_fit(objective)
         return self
 
     def transform(self, X):
@@ -416,10 +414,11 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
                 "for example with MinMaxScaler, or use output_activation='identity' with "
                 "loss='squared_error'.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
-    def _store_mean_activation(self, objective):
+    def _store(self, objective, result):
+        super()._store(objective, result)
         X, s = objective.X, objective.sample_weight
         sums = {}  # by block, and added in order: the same bits for any number of threads
 

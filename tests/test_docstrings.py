@@ -28,6 +28,7 @@ IGNORED = {
 
 
 def public_objects():
+    yield from ("skl_sae.callbacks.Checkpoint", "skl_sae.callbacks.save")
     for name in skl_sae.__all__:
         yield f"skl_sae.{name}"
         public = getattr(skl_sae, name)

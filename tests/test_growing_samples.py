@@ -76,6 +76,8 @@ def test_auto_grows_where_there_are_many_rows(monkeypatch):
     assert len(warm.fit(DIGITS).stage_lengths_) == 1
     stops = MLPBackpropClassifier((4,), early_stopping=True, max_iter=5)
     assert len(stops.fit(DIGITS, LABELS).stage_lengths_) == 1
+    tuned = MLPBackpropClassifier((8,), activation="logistic", pretraining=auto, max_iter=40)
+    assert len(tuned.fit(DIGITS, LABELS).stage_lengths_) == 1
 
 
 @pytest.mark.parametrize("solver", ["cg", "sgd"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from skl_sae.backprop.solvers import SOLVERS, minimise
+from skl_sae.backprop.solvers import SOLVERS, Watcher, minimise
 
 START = np.array([-1.2, 1.0, -0.5, 0.8])
 OPTIONS = {"lbfgs": {}, "cg": {}, "sgd": {"learning_rate": 0.3}}
@@ -17,6 +17,16 @@ def quadratic(theta):
 
 def rosenbrock(theta):
     return scipy.optimize.rosen(theta), scipy.optimize.rosen_der(theta)
+
+
+class StopAt(Watcher):
+    """Stops after so many iterations."""
+
+    def __init__(self, n_iter):
+        self.n_iter = n_iter
+
+    def end(self, so_far):
+        return len(so_far.loss_curve) == self.n_iter
 
 
 class Counter:
@@ -35,12 +45,13 @@ def test_finds_the_minimum_and_reports_truthfully(solver):
     counted, seen = Counter(quadratic), []
     start = START.copy()
 
-    def callback(n_iter, theta, value):
-        seen.append((n_iter, value))
-        return False
+    class Record(Watcher):
+        def end(self, so_far):
+            assert so_far.value == so_far.loss_curve[-1]
+            seen.append((len(so_far.loss_curve), so_far.value))
 
     found = minimise(
-        counted, start, solver=solver, callback=callback, max_iter=500, tol=1e-7, **OPTIONS[solver]
+        counted, start, solver=solver, watcher=Record(), max_iter=500, tol=1e-7, **OPTIONS[solver]
     )
     assert (start == START).all()
     assert found.status == "converged"
@@ -80,7 +91,7 @@ def test_the_callback_stops(solver):
         solver=solver,
         max_iter=50,
         tol=0,
-        callback=lambda n_iter, theta, value: n_iter == 4,
+        watcher=StopAt(4),
         **{"sgd": {"learning_rate": 1e-4}}.get(solver, {}),
     )
     assert found.status == "stopped"
@@ -203,11 +214,12 @@ def samples():
 def test_growing_samples_end_at_the_minimum_of_the_whole():
     stages, whole, seen = samples(), Counter(quadratic), []
 
-    def callback(n_iter, theta, value):
-        seen.append((n_iter, value))
-        return False
+    class Record(Watcher):
+        def end(self, so_far):
+            assert so_far.value == so_far.loss_curve[-1]
+            seen.append((len(so_far.loss_curve), so_far.value))
 
-    found = minimise(whole, START, max_iter=200, tol=1e-7, stages=stages, callback=callback)
+    found = minimise(whole, START, max_iter=200, tol=1e-7, stages=stages, watcher=Record())
     assert found.status == "converged"
     np.testing.assert_allclose(found.theta, 1, atol=1e-6)
     assert found.value == quadratic(found.theta)[0] == found.loss_curve[-1]
@@ -237,7 +249,7 @@ def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
         max_iter=20,
         tol=0,
         stages=stages,
-        callback=lambda n_iter, theta, value: n_iter == stop_at,
+        watcher=StopAt(stop_at),
     )
     assert found.status == "stopped"
     assert len(found.loss_curve) == stop_at

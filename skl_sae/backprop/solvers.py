@@ -2,7 +2,7 @@
 
 Nothing here knows what is minimised. `minimise` is the way in. An objective may be a function
 of some of the parameters, if it has methods ``reduce(theta)`` and ``expand(reduced)``: what
-comes in, what callbacks see and what comes out are all of them.
+comes in, what a watcher sees and what comes out are all of them.
 """
 
 from itertools import chain
@@ -18,7 +18,7 @@ STAGE_GAIN = 0.003
 
 
 class Result(NamedTuple):
-    """How a run of a solver ended.
+    """How a run of a solver ended, or how it would if it ended now.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Result(NamedTuple):
     n_evaluations : int
         Calls of the objective.
     status : {"converged", "max_iter", "stopped", "failed"}
-        "stopped" is the callback's doing; "failed" means that no lower value was found.
+        "stopped" is the watcher's doing; "failed" means that no lower value was found.
     message : str
         The solver's own words.
     stages : tuple of int
@@ -47,12 +47,30 @@ class Result(NamedTuple):
     stages: tuple = ()
 
 
-def never(n_iter, theta, value):
-    """A callback that never stops the solver."""
-    return False
+class Watcher:
+    """What is told of the iterations of a run; this one does nothing."""
+
+    def begin(self):
+        """Tell that an iteration begins, its first trial step being known."""
+
+    def end(self, so_far):
+        """Tell that an iteration has ended.
+
+        Parameters
+        ----------
+        so_far : Result
+            What the solver would return if it stopped now, with status "stopped". Its
+            ``theta`` and ``loss_curve`` are the solver's own: copy what is to be kept.
+
+        Returns
+        -------
+        bool
+            True stops the solver.
+        """
+        return False
 
 
-def minimise(objective, theta0, *, solver="lbfgs", callback=never, **options):
+def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
     """Minimise ``objective`` from ``theta0``.
 
     Parameters
@@ -63,9 +81,8 @@ def minimise(objective, theta0, *, solver="lbfgs", callback=never, **options):
         Start; it is not changed.
     solver : {"lbfgs", "cg", "sgd"}
         A key of `SOLVERS`.
-    callback : callable
-        ``callback(n_iter, theta, value) -> bool`` after every iteration; True stops.
-        ``theta`` is valid during the call only.
+    watcher : Watcher, default=None
+        Told when an iteration begins and ends; it can stop the solver.
     **options
         Passed to the solver: see `lbfgs`, `cg`, `sgd`.
 
@@ -79,7 +96,7 @@ def minimise(objective, theta0, *, solver="lbfgs", callback=never, **options):
         The objective is not finite at the start, or at the end.
     """
     theta0 = np.array(theta0, dtype=float)
-    result = SOLVERS[solver](objective, theta0, callback=callback, **options)
+    result = SOLVERS[solver](objective, theta0, watcher=watcher or Watcher(), **options)
     if not (np.isfinite(result.value) and np.isfinite(result.theta).all()):
         raise FloatingPointError(f"the objective is {result.value} after {solver}")
     return result
@@ -91,7 +108,7 @@ def lbfgs(
     *,
     max_iter,
     tol,
-    callback=never,
+    watcher,
     history_size=10,
     eps=2.2e-16,
     stages=(),
@@ -106,7 +123,7 @@ def lbfgs(
     first, one after the other: see `_in_stages`.
     """
 
-    def run(objective, theta0, max_iter, callback):
+    def run(objective, theta0, max_iter, watcher):
         options = {
             "maxcor": history_size,
             "gtol": tol,
@@ -114,12 +131,12 @@ def lbfgs(
             "maxiter": max_iter,
             "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
         }
-        return _scipy_minimise(objective, theta0, "L-BFGS-B", options, callback)
+        return _scipy_minimise(objective, theta0, "L-BFGS-B", options, watcher)
 
-    return _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, callback, run)
+    return _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, watcher, run)
 
 
-def _in_stages(stages, theta, max_iter, callback, run):
+def _in_stages(stages, theta, max_iter, watcher, run):
     """Run the stages one after the other, each from where the last has ended.
 
     A stage on a sample ends when it has done the work of `STAGE_WORK` iterations on all
@@ -127,59 +144,87 @@ def _in_stages(stages, theta, max_iter, callback, run):
     lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
     stage on all rows has converged and the next finds no lower value, that is convergence.
     """
-    curve, lengths, n_evaluations, converged = [], [], 0, False
+    past, converged = Result(theta, np.nan, [], 0, "max_iter", ""), False
     for share, objective in stages:
-        left = max_iter - len(curve)
+        left = max_iter - len(past.loss_curve)
         if share < 1:
             left = min(int(STAGE_WORK / share), left // 2)
         if left > 0:
-            result, stopped = _stage(objective, theta, left, share < 1, curve, callback, run)
-            theta = result.theta
-            lengths.append(len(result.loss_curve))
-            n_evaluations += result.n_evaluations
-            if stopped:
-                break
-            if converged and result.status == "failed" and lengths[-1] == 0:
+            stage = _Stage(past, watcher, share < 1)
+            result = run(objective, past.theta, left, stage)
+            found_none = result.status == "failed" and not result.loss_curve
+            if converged and found_none:
                 result = result._replace(status="converged")
+            past = stage.joined(result)
+            if stage.stopped:
+                break
             converged = share == 1 and result.status == "converged"
-    return result._replace(loss_curve=curve, n_evaluations=n_evaluations, stages=tuple(lengths))
+    return past
 
 
-def _stage(objective, theta, max_iter, is_sample, curve, callback, run):
-    """Run one stage, adding to ``curve``; the result, and whether the callback stopped it."""
-    before, stopped = len(curve), False
+class _Stage(Watcher):
+    """Watches one stage: what went before it is added to what is told.
 
-    def after(n_iter, theta, value):
-        nonlocal stopped
-        curve.append(value)
-        stopped = callback(len(curve), theta, value)
-        return stopped or (is_sample and _stalled(curve[before:], STAGE_GAIN))
+    Parameters
+    ----------
+    past : Result
+        The stages before.
+    watcher : Watcher
+        Told of the whole run.
+    is_sample : bool
+        Whether the stage ends when it no longer pays.
+    """
 
-    result = run(objective, theta, max_iter, after)
-    return result, stopped
+    def __init__(self, past, watcher, is_sample):
+        self.past, self.watcher, self.is_sample = past, watcher, is_sample
+        self.begin, self.stopped = watcher.begin, False
+
+    def joined(self, result):
+        """The result of all stages up to this one."""
+        return result._replace(
+            loss_curve=self.past.loss_curve + result.loss_curve,
+            n_evaluations=self.past.n_evaluations + result.n_evaluations,
+            stages=(*self.past.stages, len(result.loss_curve)),
+        )
+
+    def end(self, so_far):
+        """Stop where the watcher stops, and at the end of the stage."""
+        self.stopped = self.watcher.end(self.joined(so_far))
+        return self.stopped or (self.is_sample and _stalled(so_far.loss_curve, STAGE_GAIN))
 
 
-def cg(objective, theta0, *, max_iter, tol, callback=never):
+def cg(objective, theta0, *, max_iter, tol, watcher):
     """SciPy's nonlinear conjugate gradients (Polak and Ribière).
 
     It has converged when the largest entry of the gradient is at most ``tol``.
     """
     options = {"gtol": tol, "norm": np.inf, "maxiter": max_iter}
-    return _scipy_minimise(objective, theta0, "CG", options, callback)
+    return _scipy_minimise(objective, theta0, "CG", options, watcher)
 
 
-def _scipy_minimise(objective, theta0, method, options, callback):
-    curve = []
+def _scipy_minimise(objective, theta0, method, options, watcher):
+    curve, n_evaluations, begun = [], 0, False
+    reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
+
+    def evaluate(theta):
+        nonlocal n_evaluations, begun
+        if n_evaluations > 0 and not begun:  # the first one is that of the start
+            watcher.begin()
+            begun = True
+        n_evaluations += 1
+        return objective(theta)
 
     def after_iteration(intermediate_result):
+        nonlocal begun
+        begun = False
         curve.append(float(intermediate_result.fun))
-        if callback(len(curve), expand(intermediate_result.x), curve[-1]):
+        theta = expand(intermediate_result.x)
+        if watcher.end(Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")):
             raise StopIteration
 
-    reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
     with np.errstate(all="ignore"):  # a value that is not finite is reported by `minimise`
         found = scipy.optimize.minimize(
-            objective,
+            evaluate,
             reduce(theta0),
             jac=True,
             method=method,
@@ -194,16 +239,16 @@ def _scipy_minimise(objective, theta0, method, options, callback):
     else:
         status = "max_iter" if found.nit >= options["maxiter"] else "failed"
     theta, value = np.array(expand(found.x)), float(found.fun)
-    return Result(theta, value, curve, found.nfev, status, str(found.message))
+    return Result(theta, value, curve, n_evaluations, status, str(found.message))
 
 
 @np.errstate(all="ignore")  # what overflows is reported by `minimise`
-def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batches=None):
+def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=None):
     """Gradient descent: theta <- theta - learning_rate * gradient.
 
     Parameters
     ----------
-    objective, theta0, callback
+    objective, theta0, watcher
         As in `minimise`.
     max_iter : int
         Number of steps or, with ``batches``, of epochs.
@@ -226,6 +271,7 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
     start, gradient = objective(theta)
     value, best = start, (start, theta0)
     while len(curve) < max_iter and np.isfinite(value):
+        watcher.begin()
         if batches is None:
             theta = theta - learning_rate * gradient
             value, gradient = objective(theta)
@@ -237,7 +283,7 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, callback=never, batc
         curve.append(value)
         if not np.isfinite(value):
             break
-        if callback(len(curve), theta, value):
+        if watcher.end(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
             status = "stopped"
             break
         if _stalled(curve, tol):

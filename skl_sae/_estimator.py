@@ -1,0 +1,33 @@
+"""What all estimators of this package have in common with each other only."""
+
+import sys
+import warnings
+
+from sklearn.base import BaseEstimator
+
+
+class Estimator(BaseEstimator):
+    """An estimator whose pickles carry the package's version; loading another one's warns.
+
+    scikit-learn does the same for its own estimators only.
+    """
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_skl_sae_version": _version()}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        saved_by = state.pop("_skl_sae_version", "an unknown version")
+        if saved_by != _version():
+            warnings.warn(
+                f"This {type(self).__name__} was saved by skl_sae {saved_by} and is loaded by "
+                f"{_version()}: results may differ. Fit it anew, or load it with the version "
+                "that has saved it.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
+
+
+def _version():
+    return sys.modules[__package__].__version__
