@@ -208,9 +208,9 @@ def _check_is_last(operator):
     if any(follower.type not in ENDINGS for follower in followers):
         name = type(operator.raw_operator).__name__
         raise ValueError(
-            f"{name} is not the last step, so that its hidden layer is what the next step takes: "
-            "say so to to_onnx by options={id(net): {'method': 'transform'}}, where net is "
-            f"the fitted {name} in the pipeline."
+            f"{name} serves as a transformer here, because another step takes its output: ask "
+            "for its hidden layer by to_onnx(..., options={id(net): {'method': 'transform'}}), "
+            f"where net is the fitted {name}."
         )
 
 
