@@ -439,7 +439,7 @@ def _encode(graph, encoder, patches, n_pixels):
     given = graph.scope.declare_local_variable("patches", kind([None, n_pixels]))
     graph.container.add_node("Identity", patches, given.full_name)
     [code] = _parse_sklearn(graph.scope, encoder, [given])
-    return graph.cast(code.full_name)
+    return code.full_name
 
 
 def _last_step(estimator):

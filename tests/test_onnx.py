@@ -270,6 +270,11 @@ def test_pipeline(scaler, decoder, kind, X):
     assert_labels_exported(pipe.fit(X, targets(kind, X)), X)
 
 
+def test_pipeline_of_scores(X):
+    pipe = make_pipeline(MinMaxScaler(), autoencoder()).fit(X)
+    assert_exported(pipe, X, "score_samples", {id(pipe[1]): {"method": "score_samples"}})
+
+
 @pytest.mark.parametrize("cls", [MLPBackprop, MLPBackpropClassifier])
 def test_pipeline_that_ends_in_a_network(cls, X):
     pipe = make_pipeline(StandardScaler(), PatchNormalizer(), network(cls))
