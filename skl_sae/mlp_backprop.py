@@ -19,7 +19,7 @@ from sklearn.preprocessing import label_binarize
 from sklearn.utils import ClassifierTags, RegressorTags, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import column_or_1d
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._compat import Interval, StrOptions, fit_context
 from ._tasks import without_callbacks
@@ -422,6 +422,23 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         layers = slice(self._transform_layer(len(self.coefs_) - 1) + 1)
         return self._propagate(X, layers, self.activation)
 
+    def get_feature_names_out(self, input_features=None):
+        """Name the columns of `transform`.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Only checked against the names seen in `fit`.
+
+        Returns
+        -------
+        ndarray of str objects
+            Such as "mlpbackpropclassifier0".
+        """
+        check_is_fitted(self)
+        self._transform_layer(len(self.coefs_) - 1)  # or raise
+        return super().get_feature_names_out(input_features)
+
     def score(self, X, y, sample_weight=None):
         """Accuracy for classification, R² for regression.
 
@@ -708,7 +725,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     @property
     def _n_features_out(self):
-        return self.coefs_[self._transform_layer(len(self.coefs_) - 1)].shape[1]
+        try:
+            layer = self._transform_layer(len(self.coefs_) - 1)
+        except ValueError as error:  # as a missing attribute, so that `dir` works
+            raise AttributeError(str(error)) from None
+        return self.coefs_[layer].shape[1]
 
 
 class EarlyStopping(Monitor):

@@ -758,6 +758,13 @@ def test_a_fitted_task_outlives_a_change_of_the_parameter():
 # -- transform, predict, score -----------------------------------------------------------
 
 
+def test_dir_of_a_network_without_hidden_layers():
+    net = MLPBackpropClassifier((), tol=0.1).fit([[0.0], [1.0]], [0, 1])
+    assert "coefs_" in dir(net)
+    with pytest.raises(ValueError, match="0 hidden layers"):
+        net.get_feature_names_out()
+
+
 @pytest.mark.parametrize(("layer", "n_units"), [(0, 6), (1, 4), (-1, 4), (-2, 6)])
 @each_supervised
 def test_transform_layer(estimator, layer, n_units):

@@ -1,0 +1,468 @@
+"""Export to ONNX: converters of this package's estimators for skl2onnx.
+
+`register` tells skl2onnx about them. For each model skl2onnx then asks three functions: the
+parser declares the outputs, the shape calculator their types and shapes, the converter writes
+the nodes. The nodes are NumPy's operations one by one, so that results agree to rounding;
+where ONNX's own operator is less exact than ours, ours is spelled out.
+"""
+
+from copy import copy
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+from sklearn.base import ClassifierMixin, ClusterMixin, RegressorMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .convolution import ConvolveAndPool, _regions
+from .mlp_backprop import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor
+from .preprocessing import PatchNormalizer, ZCAWhitening
+from .sparse_autoencoder import SparseAutoencoder
+
+ACTIVATIONS = {"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "identity": "Identity"}
+
+# What can be exported of each class; the first without being asked for.
+METHODS = {
+    SparseAutoencoder: ("transform", "predict", "inverse_transform", "score_samples"),
+    MLPBackprop: ("predict", "transform"),
+    MLPBackpropClassifier: ("predict", "transform"),
+    MLPBackpropRegressor: ("predict", "transform"),
+    ZCAWhitening: ("transform", "inverse_transform"),
+    PatchNormalizer: ("transform",),
+    ConvolveAndPool: ("transform",),
+}
+
+# The options that skl2onnx gives to every classifier.
+CLASSIFIER_OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [True, False],
+}
+
+# What skl2onnx puts behind the last estimator itself.
+ZIPMAPS = ("SklearnZipMap", "SklearnZipMapColumns")
+ENDINGS = ("SklearnIdentity", "SklearnCast")
+
+
+def register():
+    """Make `skl2onnx.to_onnx` convert the estimators of this package.
+
+    Call it once before the conversion; calling it again changes nothing. The estimators
+    are then converted alone and as parts of what skl2onnx converts, such as
+    `~sklearn.pipeline.Pipeline` and `~sklearn.model_selection.GridSearchCV`. Where
+    skl2onnx does not know `~sklearn.frozen.FrozenEstimator`, what is frozen is converted.
+
+    Raises
+    ------
+    ImportError
+        skl2onnx is not installed.
+
+    See Also
+    --------
+    SparseAutoencoder : Its code is exported.
+    MLPBackpropClassifier : Its labels and probabilities are exported.
+
+    Notes
+    -----
+    The option ``method`` exports another method than that: ``"predict"``,
+    ``"inverse_transform"`` or ``"score_samples"`` of a `SparseAutoencoder`, ``"transform"``
+    of a network, ``"inverse_transform"`` of a `ZCAWhitening`. Options are given by the
+    estimator's id, as for every converter of skl2onnx:
+    ``to_onnx(pipe, X, options={id(pipe[1]): {"method": "predict"}})``. A network that is not
+    the last step of a pipeline needs ``{"method": "transform"}``, and says so.
+
+    Examples
+    --------
+    >>> from skl2onnx import to_onnx  # doctest: +SKIP
+    >>> from sklearn.datasets import load_iris
+    >>> from skl_sae import MLPBackpropClassifier
+    >>> from skl_sae.onnx import register
+    >>> X, y = load_iris(return_X_y=True)
+    >>> net = MLPBackpropClassifier((5,), tol=1e-2, random_state=0).fit(X, y)
+    >>> register()  # doctest: +SKIP
+    >>> model = to_onnx(net, X[:1], options={"zipmap": False})  # doctest: +SKIP
+    """
+    try:
+        from skl2onnx import update_registered_converter, update_registered_parser
+        from skl2onnx._parse import sklearn_parsers_map
+    except ImportError as error:
+        raise ImportError(
+            "The export to ONNX needs skl2onnx: install it with `pip install skl2onnx`."
+        ) from error
+    for cls, methods in METHODS.items():
+        predicts_labels = cls in (MLPBackprop, MLPBackpropClassifier)
+        update_registered_converter(
+            cls,
+            f"SklSae{cls.__name__}",
+            _set_shapes,
+            _convert,
+            parser=_parse,
+            options={"method": methods} | (CLASSIFIER_OPTIONS if predicts_labels else {}),
+        )
+    if FrozenEstimator not in sklearn_parsers_map:
+        update_registered_parser(FrozenEstimator, _parse_frozen)
+
+
+# -- parse: which outputs there are --------------------------------------------------------
+
+
+def _parse(scope, model, inputs, custom_parsers=None):
+    from skl2onnx.common.data_types import guess_tensor_type
+
+    check_is_fitted(model)
+    if _gives_labels(scope, model):
+        return _parse_classifier(scope, model, inputs, custom_parsers)
+    operator = scope.declare_local_operator(f"SklSae{type(model).__name__}", model)
+    operator.inputs = inputs
+    kind = guess_tensor_type(inputs[0].type)
+    operator.outputs.append(scope.declare_local_variable("variable", kind))
+    return operator.outputs
+
+
+def _parse_classifier(scope, model, inputs, custom_parsers):
+    """Label and probabilities, and what ``zipmap`` asks for.
+
+    skl2onnx tells a classifier by its class, so that an `MLPBackprop` has a stand-in there.
+    """
+    from skl2onnx._parse import _parse_sklearn_classifier
+
+    if isinstance(model, ClassifierMixin):
+        return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)
+    stand_in = copy(model)
+    stand_in.__class__ = MLPBackpropClassifier
+    scope.add_options(id(stand_in), scope.get_options(model, {}))
+    outputs = _parse_sklearn_classifier(scope, stand_in, inputs, custom_parsers)
+    scope.replace_raw_operator(stand_in, model, "SklSaeMLPBackprop")
+    del scope.options[id(stand_in)]
+    return outputs
+
+
+def _parse_frozen(scope, model, inputs, custom_parsers=None):
+    from skl2onnx._parse import _parse_sklearn
+
+    scope.add_options(id(model.estimator), (scope.options or {}).get(id(model)))
+    return _parse_sklearn(scope, model.estimator, inputs, custom_parsers)
+
+
+def _method(scope, model):
+    """The method that is exported."""
+    return scope.get_options(model, {"method": METHODS[type(model)][0]})["method"]
+
+
+def _gives_labels(scope, model):
+    return getattr(model, "task_", None) == "classification" and _method(scope, model) == "predict"
+
+
+# -- check, and say what shapes the outputs have -------------------------------------------
+
+
+def _set_shapes(operator):
+    from skl2onnx.common.data_types import guess_tensor_type
+
+    model, scope = operator.raw_operator, operator.scope_inst
+    method = _method(scope, model)
+    n_in, n_out = _sizes(model, method)
+    _check_input(operator, method, n_in)
+    if isinstance(model, MLPBackprop) and method == "predict":
+        _check_is_last(operator)
+    n_rows = operator.inputs[0].get_first_dimension()
+    real = type(guess_tensor_type(operator.inputs[0].type))
+    if _gives_labels(scope, model):
+        labels = _labels(scope, model)
+        operator.outputs[0].set_type(_label_type(model, labels, n_rows))
+        n_out = len(labels)
+    operator.outputs[-1].set_type(real([n_rows, n_out]))
+
+
+def _sizes(model, method):
+    """Columns of the input and of the output."""
+    n_features = model.n_features_in_
+    if method == "score_samples":
+        return n_features, 1
+    if method == "predict":
+        return n_features, getattr(model, "n_outputs_", n_features)
+    n_codes = len(model.get_feature_names_out())
+    return (n_features, n_codes) if method == "transform" else (n_codes, n_features)
+
+
+def _check_input(operator, method, n_in):
+    name = f"{type(operator.raw_operator).__name__}.{method}"
+    if len(operator.inputs) != 1:
+        raise ValueError(
+            f"{name} takes one input with all columns, not {len(operator.inputs)}: give "
+            "to_onnx an array, not a data frame."
+        )
+    kind = operator.inputs[0].type
+    if "String" in type(kind).__name__:
+        raise ValueError(f"{name} takes numbers, not strings: encode them in a step before.")
+    columns = (kind.shape or [None])[-1]
+    if isinstance(columns, int) and columns != n_in:
+        raise ValueError(f"{name} takes {n_in} columns, but the input has {columns}.")
+
+
+def _check_is_last(operator):
+    """In the middle of a pipeline a network means its transform, which was not asked for."""
+    followers = [f for output in operator.outputs for f in _followers(output)]
+    if any(follower.type not in ENDINGS for follower in followers):
+        name = type(operator.raw_operator).__name__
+        raise ValueError(
+            f"{name} serves as a transformer here, because another step takes its output: ask "
+            "for its hidden layer by to_onnx(..., options={id(net): {'method': 'transform'}}), "
+            f"where net is the fitted {name}."
+        )
+
+
+def _followers(variable):
+    """The operators that take a variable, those of skl2onnx's zipmap passed over."""
+    for operator in variable.operators_inputs_:
+        if operator.type in ZIPMAPS:
+            for output in operator.outputs:
+                yield from _followers(output)
+        else:
+            yield operator
+
+
+def _labels(scope, model):
+    """The labels as int64 or str, the two kinds that ONNX has."""
+    from skl2onnx.common.utils_classifier import get_label_classes
+
+    labels = get_label_classes(scope, model)
+    if all(isinstance(label, str) for label in labels):
+        return labels
+    if labels.dtype.kind in "biuf":
+        whole = labels.astype(np.int64)
+        if (whole == labels).all():
+            return whole
+    raise ValueError(
+        f"ONNX has labels that are strings or whole numbers, not {labels.tolist()}: fit on "
+        "such labels, for example those of LabelEncoder."
+    )
+
+
+def _label_type(model, labels, n_rows):
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+    kind = Int64TensorType if labels.dtype.kind == "i" else StringTensorType
+    return kind([n_rows, len(labels)] if model._multilabel else [n_rows])
+
+
+# -- convert: the nodes --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Where nodes are added.
+
+    Attributes
+    ----------
+    scope, container : object
+        Those of skl2onnx, which give names and hold the nodes.
+    dtype : dtype
+        float64 where the input of the model is, else float32.
+    """
+
+    scope: object
+    container: object
+    dtype: np.dtype
+
+    def add(self, kind, *inputs, **attributes):
+        """Add a node and return the name of its output; inputs are names or constants."""
+        names = [each if isinstance(each, str) else self._constant(each) for each in inputs]
+        output = self.scope.get_unique_variable_name(kind.lower())
+        self.container.add_node(kind, names, output, **attributes)
+        return output
+
+    def cast(self, X, dtype=None):
+        """X in another type, by default that of the graph."""
+        return self.add("Cast", X, to=_proto(np.dtype(dtype or self.dtype)))
+
+    def reshape(self, X, *shape):
+        """X in another shape."""
+        return self.add("Reshape", X, np.array(shape))
+
+    def _constant(self, value):
+        value = np.asarray(value)
+        if value.dtype.kind == "f":
+            value = value.astype(self.dtype)
+        name = self.scope.get_unique_variable_name("constant")
+        text = value.dtype.kind in "OU"
+        flat = [label.encode() for label in value] if text else value.ravel()
+        self.container.add_initializer(name, _proto(value.dtype), value.shape, flat)
+        return name
+
+
+def _proto(dtype):
+    """ONNX's number for a type."""
+    from onnx.helper import np_dtype_to_tensor_dtype
+
+    return np_dtype_to_tensor_dtype(np.dtype(object) if dtype.kind == "U" else dtype)
+
+
+def _convert(scope, operator, container):
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    model, [given] = operator.raw_operator, operator.inputs
+    dtype = np.dtype("f8" if isinstance(given.type, DoubleTensorType) else "f4")
+    graph = Graph(scope, container, dtype)
+    write = next(function for cls, function in NODES.items() if isinstance(model, cls))
+    outputs = write(graph, model, _method(scope, model), graph.cast(given.full_name))
+    for name, output in zip(outputs, operator.outputs, strict=True):
+        container.add_node("Identity", name, output.full_name)
+
+
+def _layers(graph, A, coefs, intercepts, *activations):
+    for W, b, activation in zip(coefs, intercepts, activations, strict=True):
+        Z = graph.add("Add", graph.add("MatMul", A, W), b)
+        A = graph.add(ACTIVATIONS[activation], Z)
+    return A
+
+
+def _autoencoder(graph, model, method, X):
+    layers = {"transform": slice(1), "inverse_transform": slice(1, 2)}.get(method, slice(2))
+    activations = (model.activation, model.output_activation)[layers]
+    output = _layers(graph, X, model.coefs_[layers], model.intercepts_[layers], *activations)
+    if method != "score_samples":
+        return [output]
+    error = graph.add("Sub", output, X)
+    square = graph.add("Mul", error, error)
+    return [graph.add("MatMul", square, np.full((model.n_features_in_, 1), -1.0))]
+
+
+def _network(graph, model, method, X):
+    n_hidden = len(model.coefs_) - 1
+    if method == "transform":
+        n_hidden = model._transform_layer(n_hidden) + 1
+    hidden = slice(n_hidden)
+    activations = [model.activation] * n_hidden
+    A = _layers(graph, X, model.coefs_[hidden], model.intercepts_[hidden], *activations)
+    if method == "transform":
+        return [A]
+    Z = _layers(graph, A, model.coefs_[-1:], model.intercepts_[-1:], "identity")
+    if model.task_ == "regression":
+        return [Z]
+    return [_decision(graph, model, Z), _probabilities(graph, model, Z)]
+
+
+def _decision(graph, model, Z):
+    """The labels, from the raw output."""
+    if model.n_outputs_ > 1 and not model._multilabel:
+        index = graph.add("ArgMax", Z, axis=1, keepdims=0)
+    else:
+        index = graph.cast(graph.add("Greater", Z, 0.0), np.int64)
+    if model._multilabel:
+        return index
+    labels = _labels(graph.scope, model)
+    return graph.add("Gather", labels, graph.reshape(index, -1))
+
+
+def _probabilities(graph, model, Z):
+    """What `MLPBackprop` computes, exact in the tails too."""
+    if model._multilabel:
+        return _logistic(graph, Z)
+    if model.n_outputs_ == 1:
+        return _logistic(graph, graph.add("Concat", graph.add("Neg", Z), Z, axis=1))
+    if model.out_activation_ == "logistic":
+        Z = _log_logistic(graph, Z)
+    return graph.add("Softmax", Z, axis=1)
+
+
+def _logistic(graph, Z):
+    """1 / (1 + exp(-Z)): the Sigmoid of onnxruntime loses all digits of values near 0."""
+    e = graph.add("Exp", graph.add("Neg", Z))
+    return graph.add("Div", 1.0, graph.add("Add", e, 1.0))
+
+
+def _log_logistic(graph, Z):
+    """min(Z, 0) - log(1 + exp(-|Z|)): onnxruntime has no Softplus of float64."""
+    e = graph.add("Exp", graph.add("Neg", graph.add("Abs", Z)))
+    log = graph.add("Log", graph.add("Add", e, 1.0))
+    return graph.add("Sub", graph.add("Min", Z, 0.0), log)
+
+
+def _whitening(graph, model, method, X):
+    if method == "inverse_transform":
+        return [_add_exactly(graph, graph.add("MatMul", X, model.dewhitening_), model.mean_)]
+    return [graph.add("MatMul", _add_exactly(graph, X, -model.mean_), model.whitening_)]
+
+
+def _add_exactly(graph, X, row):
+    """The sum in float64, as NumPy has it: whitening magnifies what rounding loses."""
+    wide = replace(graph, dtype=np.dtype("f8"))
+    return graph.cast(wide.add("Add", wide.cast(X), row))
+
+
+def _normalizer(graph, model, method, X):
+    n = model.n_features_in_
+    centred = graph.add("Sub", X, graph.add("Gather", X, np.array([0]), axis=1))
+    mean = graph.add("MatMul", centred, np.full((n, 1), 1 / n))
+    patches = graph.add("Sub", centred, mean)
+    if model.n_std is None:
+        return [patches]
+    limit = float(model.n_std * model.std_)
+    patches = graph.add("Min", graph.add("Max", patches, -limit), limit)
+    if model.feature_range is None:
+        return [patches]
+    low, high = map(float, model.feature_range)
+    patches = graph.add("Add", graph.add("Div", patches, limit or 1.0), 1.0)
+    return [graph.add("Add", graph.add("Mul", patches, (high - low) / 2), low)]
+
+
+def _convolution(graph, model, method, X):
+    """Gather all patches as rows, encode them, and average over the regions by a product."""
+    windows = model._windows(np.arange(model.n_features_in_)[np.newaxis])
+    n_positions, n_pixels = prod(windows.shape[:3]), prod(windows.shape[3:])
+    columns = windows.reshape(n_positions, n_pixels)
+    patches = graph.reshape(graph.add("Gather", X, columns, axis=1), -1, n_pixels)
+    codes = graph.reshape(
+        _encode(graph, model.encoder_, patches, n_pixels), -1, n_positions, model._n_codes
+    )
+    pooled = graph.add("MatMul", _pooling(model), codes)
+    return [graph.reshape(pooled, -1, model._n_features_out)]
+
+
+def _encode(graph, encoder, patches, n_pixels):
+    """The encoder's code, by its own converter."""
+    from skl2onnx._parse import _parse_sklearn
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    last = _last_step(encoder)
+    if isinstance(last, MLPBackprop):
+        graph.scope.add_options(id(last), {"method": "transform"})
+    elif isinstance(last, (ClassifierMixin, RegressorMixin, ClusterMixin)):
+        raise ValueError(
+            f"ConvolveAndPool can't be exported with the encoder {last!r}, of which skl2onnx "
+            "exports the predictions, not the transform: use a transformer."
+        )
+    kind = DoubleTensorType if graph.dtype == np.float64 else FloatTensorType
+    given = graph.scope.declare_local_variable("patches", kind([None, n_pixels]))
+    graph.container.add_node("Identity", patches, given.full_name)
+    [code] = _parse_sklearn(graph.scope, encoder, [given])
+    return code.full_name
+
+
+def _last_step(estimator):
+    if isinstance(estimator, FrozenEstimator):
+        return _last_step(estimator.estimator)
+    return _last_step(estimator[-1]) if isinstance(estimator, Pipeline) else estimator
+
+
+def _pooling(model):
+    """The matrix whose rows average the positions of each region."""
+    sides = []
+    for n, size in zip(model.map_shape_, model._pool_shape):
+        regions, weights = _regions(slice(0, n), n, size)
+        side = np.zeros((regions[-1] + 1, n))
+        side[regions, np.arange(n)] = weights
+        sides.append(side)
+    return np.kron(*sides)
+
+
+NODES = {
+    SparseAutoencoder: _autoencoder,
+    MLPBackprop: _network,
+    ZCAWhitening: _whitening,
+    PatchNormalizer: _normalizer,
+    ConvolveAndPool: _convolution,
+}
