@@ -1,5 +1,6 @@
 """Sparse autoencoders and multilayer perceptrons trained by L-BFGS, for scikit-learn."""
 
+from . import onnx as onnx
 from .base import check_gradient
 from .convolution import ConvolveAndPool
 from .mlp_backprop import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor

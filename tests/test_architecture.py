@@ -32,6 +32,7 @@ ORDER = [
     "sparse_autoencoder",
     "pretraining",
     "mlp_backprop",
+    "onnx",
 ]
 ALONE = {"backprop.solvers", "backprop.gradient_check", "_compat", "_threads"}
 
