@@ -2,9 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 PICTURES ?= demo
-BIN = $(VENV)/bin
+ifeq ($(OS),Windows_NT)
+SCRIPTS = Scripts
+else
+SCRIPTS = bin
+endif
+BIN = $(VENV)/$(SCRIPTS)
 
-.PHONY: demo examples test lint oldest bench clean
+.PHONY: demo examples test lint oldest nightly package bench clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
@@ -30,7 +35,28 @@ bench: $(VENV)/.demo
 
 # The same tests with the oldest versions that pyproject.toml admits.
 oldest: .venv-oldest/.test
-	.venv-oldest/bin/python -m pytest -q -n auto
+	.venv-oldest/$(SCRIPTS)/python -m pytest -q -n auto
+
+# And with versions to come, which may fail: pre-releases, or what pip is told by NIGHTLY, such
+# as an index of nightly wheels.
+nightly:
+	$(PYTHON) -m venv --clear .venv-nightly
+	.venv-nightly/$(SCRIPTS)/python -m pip install --quiet -e ".[test]"
+	.venv-nightly/$(SCRIPTS)/python -m pip install --quiet --upgrade --pre $(NIGHTLY) numpy scipy scikit-learn
+	.venv-nightly/$(SCRIPTS)/python -m pytest -q -n auto
+
+# Builds wheel and sdist, and runs the sdist's tests on the installed wheel, outside this folder's code.
+package:
+	rm -rf dist build/package .venv-package
+	$(PYTHON) -m venv .venv-package
+	.venv-package/$(SCRIPTS)/python -m pip install --quiet build twine
+	.venv-package/$(SCRIPTS)/python -m build --outdir dist .
+	.venv-package/$(SCRIPTS)/python -m twine check --strict dist/*
+	mkdir -p build/package
+	tar -xzf dist/*.tar.gz -C build/package --strip-components 1
+	rm -r build/package/skl_sae
+	.venv-package/$(SCRIPTS)/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
+	cd build/package && ../../.venv-package/$(SCRIPTS)/python -m pytest -q -n auto -o testpaths=tests tests --pyargs skl_sae
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -50,9 +76,9 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 
 .venv-oldest/.test: pyproject.toml requirements-oldest.txt
 	$(PYTHON) -m venv --clear .venv-oldest
-	.venv-oldest/bin/python -m pip install --quiet --upgrade pip
-	.venv-oldest/bin/python -m pip install --quiet -e ".[test]" -r requirements-oldest.txt
+	.venv-oldest/$(SCRIPTS)/python -m pip install --quiet --upgrade pip
+	.venv-oldest/$(SCRIPTS)/python -m pip install --quiet -e ".[test]" -r requirements-oldest.txt
 	touch $@
 
 clean:
-	rm -rf .venv .venv-ci .venv-oldest $(PICTURES) build dist
+	rm -rf .venv .venv-ci .venv-oldest .venv-nightly .venv-package $(PICTURES) build dist

@@ -1,11 +1,12 @@
-"""The README's code runs, and its table tells the real defaults."""
+"""The README's code runs, its table tells the real defaults; who cites cites this version."""
 
 import re
 from pathlib import Path
 
 import skl_sae
 
-README = Path(skl_sae.__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 
 
 def test_the_code_runs(capsys):
@@ -22,3 +23,7 @@ def test_the_table_tells_the_defaults():
     assert len(rows) >= 8
     for name, shown in rows:
         assert str(defaults[name]).replace("0.0001", "1e-4") == shown.strip('"'), name
+
+
+def test_the_citation_is_of_this_version():
+    assert f"\nversion: {skl_sae.__version__}\n" in (ROOT / "CITATION.cff").read_text()
