@@ -29,6 +29,8 @@ ORDER = [
     "sparse_autoencoder",
     "pretraining",
     "mlp_backprop",
+    "diagnostics",
+    "display",
 ]
 ALONE = {"backprop.solvers", "backprop.gradient_check", "_compat", "_threads"}
 

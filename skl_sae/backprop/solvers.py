@@ -36,6 +36,8 @@ class Result(NamedTuple):
         The solver's own words.
     stages : tuple of int
         The iterations of each stage of "lbfgs".
+    shares : tuple of float
+        The share of the rows that each of them ran on.
     """
 
     theta: np.ndarray
@@ -45,6 +47,7 @@ class Result(NamedTuple):
     status: str
     message: str
     stages: tuple = ()
+    shares: tuple = ()
 
 
 def never(n_iter, theta, value):
@@ -127,7 +130,7 @@ def _in_stages(stages, theta, max_iter, callback, run):
     lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
     stage on all rows has converged and the next finds no lower value, that is convergence.
     """
-    curve, lengths, n_evaluations, converged = [], [], 0, False
+    curve, lengths, shares, n_evaluations, converged = [], [], [], 0, False
     for share, objective in stages:
         left = max_iter - len(curve)
         if share < 1:
@@ -136,13 +139,19 @@ def _in_stages(stages, theta, max_iter, callback, run):
             result, stopped = _stage(objective, theta, left, share < 1, curve, callback, run)
             theta = result.theta
             lengths.append(len(result.loss_curve))
+            shares.append(share)
             n_evaluations += result.n_evaluations
             if stopped:
                 break
             if converged and result.status == "failed" and lengths[-1] == 0:
                 result = result._replace(status="converged")
             converged = share == 1 and result.status == "converged"
-    return result._replace(loss_curve=curve, n_evaluations=n_evaluations, stages=tuple(lengths))
+    return result._replace(
+        loss_curve=curve,
+        n_evaluations=n_evaluations,
+        stages=tuple(lengths),
+        shares=tuple(shares),
+    )
 
 
 def _stage(objective, theta, max_iter, is_sample, curve, callback, run):
