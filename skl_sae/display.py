@@ -15,6 +15,9 @@ from .preprocessing import ZCAWhitening
 BLUE, ORANGE, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#D55E00", "#AA4499", "#777777"
 SIGNED = "RdBu_r"
 
+# Labels of features: letters in a name, letters' size and distance of lines in points.
+LONGEST_NAME, SMALLEST_LETTERS, LINE_HEIGHT = 20, 6, 1.2
+
 # How the units of each kind are drawn; the first kind that holds counts.
 KINDS = {
     "dead": {"color": RED, "marker": "x"},
@@ -163,19 +166,20 @@ class ComponentsDisplay:
         else:
             label = self._plot_pictures(W, shape, shared_scale, imshow_kw)
         if colorbar and self.im_.get_array().ndim == 2:
-            self.colorbar_ = self.figure_.colorbar(self.im_, ax=self.ax_, label=label)
-            self.colorbar_.outline.set_visible(False)
+            self.colorbar_ = _colorbar(self.im_, label)
         return self
 
     def _plot_pictures(self, W, shape, shared_scale, imshow_kw):
         largest = np.abs(W).max(axis=None if shared_scale else 1, keepdims=True)
-        pictures = (W / np.where(largest == 0, 1, largest)).reshape(-1, *shape)
+        largest[largest == 0] = 1
+        limit = float(largest[0, 0]) if shared_scale and len(shape) == 2 else 1
+        pictures = (W * (limit / largest)).reshape(-1, *shape)
         if len(shape) == 3:
             pictures = 0.5 + 0.5 * pictures  # grey is zero
-        style = {"cmap": "gray", "vmin": -1, "vmax": 1, **(imshow_kw or {})}
+        style = {"cmap": "gray", "vmin": -limit, "vmax": limit} | (imshow_kw or {})
         self.im_ = self.ax_.imshow(_mosaic(pictures, ceil(sqrt(len(W)))), **style)
         self.ax_.set_axis_off()
-        return "weight / largest weight" + ("" if shared_scale else " of the unit")
+        return "weight" if shared_scale else "relative weight"
 
     def _plot_heat_map(self, W, names, imshow_kw):
         limit = np.abs(W).max() or 1.0
@@ -306,13 +310,14 @@ class LossCurveDisplay:
         self.ax_, self.figure_ = _one_axes(ax)
         self._plot_stages(curve, lengths, shares, line_kw)
         self.ax_.set(xlabel="iteration", ylabel="objective J")
+        if (curve > 0).all():
+            self.ax_.set_yscale("log")
         _integers(self.ax_.xaxis)
         self.validation_ax_ = self.validation_line_ = self.best_ = None
         if scores is not None:
             self._plot_validation(np.asarray(scores, dtype=float), validation_line_kw)
-        lines = [*self.lines_, *filter(None, [self.best_])]
-        if len(lines) > 1:
-            (self.validation_ax_ or self.ax_).legend(handles=lines)
+        named = [] if shares == [1] else self.lines_
+        _legend_above(self.ax_, [*named, *filter(None, [self.best_])])
         return self
 
     def _stages(self, curve):
@@ -337,6 +342,8 @@ class LossCurveDisplay:
             style["marker"] = "." if length == 1 else ""  # a line needs two points
             style |= _artist_kw(line_kw)
             self.lines_ += self.ax_.plot(iterations, curve[end - length : end], **style)
+        for end in ends[:-1]:
+            self.ax_.axvline(end + 0.5, color=GREY, linewidth=0.5, zorder=0)
 
     def _plot_validation(self, scores, validation_line_kw):
         self.validation_ax_ = self.ax_.twinx()
@@ -350,7 +357,7 @@ class LossCurveDisplay:
             linestyle="",
             marker="o",
             color=self.validation_line_.get_color(),
-            label=f"best score, iteration {iterations[best]}",
+            label=f"best in iteration {iterations[best]}",
         )
         self.validation_ax_.set_ylabel("validation score", color=self.best_.get_color())
 
@@ -420,9 +427,9 @@ class ReconstructionDisplay:
         ----------
         estimator : SparseAutoencoder or Pipeline
             Fitted. Of a `~sklearn.pipeline.Pipeline` the first step that is a
-            `SparseAutoencoder` reconstructs; if the steps before it have an
-            ``inverse_transform``, it takes the result back to the units of X, otherwise
-            rows are shown as these steps leave them.
+            `SparseAutoencoder` reconstructs. Pictures are in the units of X if the steps
+            before it have an ``inverse_transform``; otherwise, and in a heat map, rows
+            are shown as these steps leave them.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
         n_rows : int, default=10
@@ -457,7 +464,7 @@ class ReconstructionDisplay:
         if feature_names is None:
             feature_names = _feature_names(before, sae)
         display = cls(
-            *_reconstruct(before, sae, X[:n_rows]),
+            *_reconstruct(before, sae, X[:n_rows], back=image_shape is not None),
             image_shape=image_shape,
             feature_names=feature_names,
         )
@@ -498,6 +505,7 @@ class ReconstructionDisplay:
             self._plot_heat_map(X, Z, names, imshow_kw)
         else:
             self._plot_pictures(X, Z, shape, imshow_kw)
+        self.ax_.set_title("original over reconstruction", fontsize="medium")
         return self
 
     def _plot_pictures(self, X, Z, shape, imshow_kw):
@@ -506,25 +514,24 @@ class ReconstructionDisplay:
         style = {"cmap": "gray", "vmin": low, "vmax": high, **(imshow_kw or {})}
         if len(shape) == 3:
             pictures = np.clip((pictures - low) / (high - low), 0, 1)
-        self.im_ = self.ax_.imshow(_mosaic(pictures, len(X)), **style)
-        height = shape[0]
-        self.ax_.set_xticks([])
-        self.ax_.set_yticks([(height - 1) / 2, (height - 1) / 2 + height + 1])
-        self.ax_.set_yticklabels(["original", "reconstructed"], rotation=90, va="center")
-        _bare(self.ax_)
+        pairs = np.stack([_mosaic(np.stack(pair), 1) for pair in zip(*np.split(pictures, 2))])
+        grid = _mosaic(pairs, ceil(sqrt(2 * len(X))), gap=1 + shape[0] // 8)
+        self.im_ = self.ax_.imshow(grid, **style)
+        self.ax_.set_axis_off()
 
     def _plot_heat_map(self, X, Z, names, imshow_kw):
+        n_rows, n_features = X.shape
         gap = np.full_like(X, np.nan)
-        pairs = np.stack([X, Z, gap], axis=1).reshape(-1, X.shape[1])[:-1]
-        style = {"vmin": X.min(), "vmax": X.max(), "aspect": "auto"}
-        self.im_ = self.ax_.imshow(pairs, interpolation="nearest", **style | (imshow_kw or {}))
-        _name_features(self.ax_, names, X.shape[1])
-        rows = np.arange(len(X))[:: _label_every(self.ax_, len(X), axis="y")]
-        self.ax_.set_yticks(3 * rows + 0.5, rows)
-        self.ax_.set_ylabel("row, over its reconstruction")
-        _bare(self.ax_)
-        self.colorbar_ = self.figure_.colorbar(self.im_, ax=self.ax_, label="value")
-        self.colorbar_.outline.set_visible(False)
+        pairs = np.stack([X, Z, gap], axis=1).reshape(-1, n_features)[:-1]
+        style = {"vmin": X.min(), "vmax": X.max(), "aspect": "auto", "interpolation": "nearest"}
+        # row i is centred at i: three lines, with the gap, are one unit
+        style["extent"] = (-0.5, n_features - 0.5, n_rows - 2 / 3, -1 / 3)
+        self.im_ = self.ax_.imshow(pairs, **style | (imshow_kw or {}))
+        _name_features(self.ax_, names, n_features)
+        _integers(self.ax_.yaxis)
+        self.ax_.set_ylabel("row")
+        self.ax_.spines[:].set_visible(False)
+        self.colorbar_ = _colorbar(self.im_, "value")
 
 
 class CodeDisplay:
@@ -662,7 +669,7 @@ class CodeDisplay:
         """
         plt = _pyplot()
         if ax is None:
-            _, ax = plt.subplots(1, 2, layout="constrained")
+            _, ax = plt.subplots(2, 1, layout="constrained")
         self.axes_ = np.ravel(np.asarray(ax, dtype=object))
         if len(self.axes_) != 2:
             raise ValueError(
@@ -677,12 +684,13 @@ class CodeDisplay:
         mean, std = self.units["mean_activation"], np.sqrt(self.units["variance"])
         unit = np.arange(len(mean))
         top = 1 if np.isfinite(self.units["kl"]).all() else np.inf
-        style = {"color": GREY, "alpha": 0.5, "linewidth": 1} | (spread_kw or {})
+        style = {"color": GREY, "alpha": 0.5, "linewidth": 1}
+        style |= spread_kw or {}
         ends = np.maximum(mean - std, 0), np.minimum(mean + std, top)
         self.spread_ = ax.vlines(unit, *ends, **style)
         self.means_ = {}
         for kind, here in _kinds(self.units).items():
-            style = {"linestyle": "", "markersize": 4, "label": f"{kind}: {here.sum()}"}
+            style = {"linestyle": "", "markersize": 4, "label": f"{here.sum()} {kind}"}
             style |= KINDS[kind] | _artist_kw(mean_kw)
             (self.means_[kind],) = ax.plot(unit[here], mean[here], **style)
         self.rho_line_ = None
@@ -690,19 +698,21 @@ class CodeDisplay:
             style = {"color": "black", "linestyle": "--", "linewidth": 1, "zorder": 1}
             style |= {"label": f"ρ = {self.rho:g}"} | _artist_kw(rho_line_kw)
             self.rho_line_ = ax.axhline(self.rho, **style)
-        ax.set(xlabel="unit", ylabel="activity: mean ± std", ylim=(0, None))
+        highest = max(ends[1].max(), self.rho or 0) or 1
+        ax.set(xlabel="unit", ylabel="activity ± std", ylim=(0, 1.1 * highest))
         _integers(ax.xaxis)
-        ax.legend()
+        _legend_above(ax, [*self.means_.values(), *filter(None, [self.rho_line_])])
 
     def _plot_rows(self, ax, bar_kw):
         share = np.asarray(self.n_active, dtype=float)
         number = np.arange(len(share))
         l0 = number @ share
-        self.bars_ = ax.bar(number, share, **{"color": BLUE, "width": 1} | (bar_kw or {}))
-        ends = np.flatnonzero(share)[[0, -1]]
-        ax.set_xlim(ends[0] - 1.5, ends[1] + 1.5)
-        ax.set(xlabel=f"units above {self.threshold:g} in a row", ylabel="share of the rows")
-        ax.set_title(f"L0 = {l0:.3g} of {len(share) - 1}", fontsize="medium")
+        style = {"color": BLUE, "width": 1, "edgecolor": "white", "linewidth": 0.5}
+        self.bars_ = ax.bar(number, share, **style | (bar_kw or {}))
+        fewest, most = np.flatnonzero(share)[[0, -1]]
+        ax.set(xlabel=f"units above {self.threshold:g} in a row", ylabel="share of rows")
+        ax.set_xlim(fewest - 0.9, most + 0.9)
+        ax.set_title(f"L0 = {l0:.3g} of {len(share) - 1} units", fontsize="small")
         _integers(ax.xaxis)
 
 
@@ -719,7 +729,7 @@ def _pyplot():
 def _one_axes(ax):
     plt = _pyplot()
     if ax is None:
-        _, ax = plt.subplots(layout="constrained")
+        _, ax = plt.subplots(layout="compressed")  # bars as high as the pictures beside them
     return ax, ax.figure
 
 
@@ -734,13 +744,31 @@ def _artist_kw(kw):
 def _integers(axis):
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
-def _bare(ax):
-    """No frame and no ticks, labels only."""
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
+def _colorbar(im, label):
+    from matplotlib.ticker import MaxNLocator
+
+    bar = im.axes.figure.colorbar(im, ax=im.axes, label=label)
+    bar.outline.set_visible(False)
+    bar.locator = MaxNLocator(nbins=4, steps=[1, 2, 5, 10])
+    return bar
+
+
+def _legend_above(ax, artists):
+    """A legend that hides no data."""
+    if artists:
+        ax.legend(
+            handles=artists,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1),
+            ncols=2 if len(artists) == 4 else 3,
+            handlelength=1.2,
+            columnspacing=1,
+            frameon=False,
+            fontsize="small",
+        )
 
 
 def _checked_shape(shape, n_features):
@@ -779,12 +807,13 @@ def _feature_names(before, network):
         return None
 
 
-def _reconstruct(before, sae, X):
+def _reconstruct(before, sae, X, back):
+    """Rows and their reconstructions: back in the units of X, if that can be."""
     if before is None:
         return X, sae.predict(X)
     inner = before.transform(X)
     reconstructions = sae.predict(inner)
-    if hasattr(before, "inverse_transform"):
+    if back and hasattr(before, "inverse_transform"):
         return X, before.inverse_transform(reconstructions)
     return inner, reconstructions
 
@@ -793,51 +822,45 @@ def _dense_rows(X):
     return check_array(X.toarray() if hasattr(X, "toarray") else X, dtype=float)
 
 
-def _mosaic(pictures, n_columns):
-    """Pictures of shape (n, height, width) or (n, height, width, 3) in one, a pixel apart."""
-    n, height, width = pictures.shape[:3]
-    n_lines = ceil(n / n_columns)
-    colours = (4,) if pictures.ndim == 4 else ()
-    if colours:  # what is between the pictures is transparent
+def _mosaic(pictures, n_columns, gap=1):
+    """Pictures, (n, height, width) or with colours behind, in one; gaps show nothing."""
+    n, height, width, *colours = pictures.shape
+    if colours == [3]:
         pictures = np.concatenate([pictures, np.ones_like(pictures[..., :1])], axis=-1)
-    grid = np.full((n_lines * (height + 1), n_columns * (width + 1), *colours), np.nan)
-    if colours:
-        grid[:] = 1, 1, 1, 0
+        colours = [4]
+    nothing = [1, 1, 1, 0] if colours else np.nan  # transparent
+    shape = ceil(n / n_columns) * (height + gap), n_columns * (width + gap), *colours
+    grid = np.full(shape, nothing, dtype=float)
     for i, picture in enumerate(pictures):
-        top, left = (i // n_columns) * (height + 1), (i % n_columns) * (width + 1)
+        top, left = (i // n_columns) * (height + gap), (i % n_columns) * (width + gap)
         grid[top : top + height, left : left + width] = picture
-    return grid[:-1, :-1]
-
-
-def _label_every(ax, n, axis):
-    """Every how many of n labels there is room for, at one line of text each."""
-    from matplotlib.font_manager import FontProperties
-
-    name = f"{axis}tick.labelsize"
-    size = FontProperties(size=_pyplot().rcParams[name]).get_size_in_points()
-    box = ax.get_window_extent().transformed(ax.figure.dpi_scale_trans.inverted())
-    points = 72 * (box.width if axis == "x" else box.height)
-    return ceil(n * 1.3 * size / points)
+    return grid[:-gap, :-gap]
 
 
 def _name_features(ax, names, n_features):
+    """Names below the columns: in smaller letters, or only some, where room is short."""
     if names is None:
         ax.set_xlabel("feature")
         _integers(ax.xaxis)
         return
-    shown = np.arange(n_features)[:: _label_every(ax, n_features, axis="x")]
-    ax.set_xticks(shown, [str(names[i]) for i in shown], rotation=90)
+    short = [s if len(s) <= LONGEST_NAME else f"{s[: LONGEST_NAME - 1]}…" for s in map(str, names)]
+    width, height = 72 / ax.figure.dpi * ax.get_window_extent().size  # in points
+    beside = width / n_features / LINE_HEIGHT
+    below = height / 3 / (0.55 * max(map(len, short)))
+    usual = _pyplot().rcParams["font.size"]
+    size = float(np.clip(min(beside, below), min(SMALLEST_LETTERS, usual), usual))
+    some = slice(None, None, ceil(size / beside))
+    ax.set_xticks(np.arange(n_features)[some], short[some], fontsize=size, rotation=90)
 
 
 def _stage_labels(shares):
     """What each stage minimises; of two on all rows the first solves the output layer."""
-    labels = [f"J of {Fraction(float(s)).limit_denominator(1000)} of the rows" for s in shares]
+    labels = [f"{Fraction(float(s)).limit_denominator(1000)} of rows" for s in shares]
     whole = [i for i, share in enumerate(shares) if share == 1]
     for i in whole:
-        labels[i] = "J of all rows"
+        labels[i] = "all rows"
     if len(whole) == 2:
         labels[whole[0]] += ", output solved"
-        labels[whole[1]] += ", all weights"
     return labels
 
 
@@ -845,7 +868,7 @@ def _shade(share):
     """The smaller the sample, the paler the line."""
     from matplotlib.colors import to_rgb
 
-    pale = 0 if share == 1 else 0.75 - 0.35 * share**0.5
+    pale = 0 if share == 1 else 0.65 - 0.35 * share**0.5
     return tuple(pale + (1 - pale) * c for c in to_rgb(BLUE))
 
 

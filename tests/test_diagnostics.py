@@ -276,7 +276,7 @@ def test_bad_input():
         with pytest.raises(ValueError, match=r"threshold must be a number from 0 to 0\.5"):
             code_diagnostics(sae, X, threshold=threshold)
     assert code_diagnostics(fit("relu"), X, threshold=3.0)["l0"] >= 0
-    with pytest.raises(ValueError, match="(?i)sample weights .*zero"):
+    with pytest.raises(ValueError, match=r"(?i)sample weights .*zero"):
         code_diagnostics(sae, X, sample_weight=np.zeros(len(X)))
     with pytest.raises(ValueError, match="expecting 64 features"):
         code_diagnostics(sae, X[:, :5])
