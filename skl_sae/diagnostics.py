@@ -11,7 +11,7 @@ from .backprop.activations import STEEPNESS
 from .base import BackpropEstimator, check_weights
 from .mlp_backprop import MLPBackprop
 
-# A unit whose standard deviation is at most this share of its mean says nothing about a row.
+# A unit whose standard deviation is below this share of its mean says little about a row.
 COLLAPSED_AT = 0.1
 
 
@@ -69,33 +69,33 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
     name               of unit j                                     one number
     ================== ============================================= ====================
     explained_variance (left out)                                    1 - Σ s ‖x - x̂‖² /
-                                                                     Σ s ‖x - x̄‖² [1]_
+                                                                     Σ s ‖x - x̄‖²
     mean_activation    ρ̂ⱼ = Σᵢ sᵢ uᵢⱼ / S                            mean over the units
     variance           vⱼ = Σᵢ sᵢ (uᵢⱼ - ρ̂ⱼ)² / S                    mean over the units
-    kl                 ρ log(ρ/ρ̂ⱼ) + (1-ρ) log((1-ρ)/(1-ρ̂ⱼ)) [2]_   sum over the units
+    kl                 ρ log(ρ/ρ̂ⱼ) + (1-ρ) log((1-ρ)/(1-ρ̂ⱼ))        sum over the units
     l0                 share of the rows with uᵢⱼ > t                sum over the units:
                                                                      active units of a
-                                                                     row, on average [3]_
+                                                                     row, on average
     dead               uᵢⱼ ≤ t in every row                          number of units
     saturated          uᵢⱼ ≥ 1 - t in every row                      number of units
-    collapsed          √vⱼ ≤ 0.1 ρ̂ⱼ                                  number of units
+    collapsed          √vⱼ < 0.1 ρ̂ⱼ                                  number of units
     ================== ============================================= ====================
 
-    ``explained_variance`` is `SparseAutoencoder.score`; a network has no reconstruction,
-    and no such number. ``kl`` is the sparsity penalty without its weight β, whether the
-    fit had one or not; it is nan for relu and identity units, whose mean is no rate, and
-    infinite if the activity of a unit rounds to 0 or to 1 in every row. Relu and identity
-    units are never ``saturated``. A unit can be dead and collapsed at the same time: a
-    collapsed unit does not tell rows apart, whatever its mean. Penalties that are too
-    strong let all units collapse to ρ, where ``kl`` is smallest [4]_.
+    ``explained_variance`` is `SparseAutoencoder.score`, whose numerator and denominator are
+    summed apart [1]_; a network has no reconstruction, and no such number. ``kl`` is the
+    sparsity penalty [2]_ without its weight β, whether the fit had one or not; it is nan for relu and identity units, whose mean is no rate, and
+    infinite if the activity of a unit rounds to 0 or to 1 in every row. ``l0`` and
+    ``dead`` measure sparse codes as in [3]_, where "active" means above zero: logistic
+    and tanh units never are zero, and need the threshold. Relu and identity units are
+    never ``saturated``. A collapsed unit does not tell rows apart, whatever its
+    mean; it can be dead or saturated as well. Penalties that are too strong let all units
+    collapse to ρ, where ``kl`` is smallest [4]_.
 
     References
     ----------
-    .. [1] J. Bloom, C. Tigges and D. Chanin, SAELens, ``evals.py``: numerator and
-           denominator are averaged apart. https://github.com/decoderesearch/SAELens
+    .. [1] J. Bloom, C. Tigges and D. Chanin, SAELens, ``evals.py``. https://github.com/decoderesearch/SAELens
     .. [2] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
-    .. [3] L. Gao et al., "Scaling and evaluating sparse autoencoders", ICLR 2025: L0 and
-           dead units as measures of a sparse code.
+    .. [3] L. Gao et al., "Scaling and evaluating sparse autoencoders", ICLR 2025.
     .. [4] S. Hogg and E. Dubossarsky, R package SAENET, manual of ``SAENET.train``: the
            warning that activations may converge to ρ.
 
@@ -231,12 +231,13 @@ def _of_units(sums, network, threshold):
     on, off, rho = share @ sums["on"], share @ sums["off"], network.rho
     within = sums["scatter"].sum(axis=0) / sums["weight"].sum()
     variance = within + share @ (sums["on"] - on) ** 2
+    kl = rel_entr(rho, on) + rel_entr(1 - rho, off)
     return {
         "mean_activation": on,
         "variance": variance,
-        "kl": rel_entr(rho, on) + rel_entr(1 - rho, off),
+        "kl": np.maximum(kl, 0),  # below zero by rounding only
         "l0": sums["active"].sum(axis=0) / sums["weight"].sum(),
         "dead": sums["largest_on"].max(axis=0) <= threshold,
         "saturated": sums["largest_off"].max(axis=0) <= threshold,
-        "collapsed": np.sqrt(variance) <= COLLAPSED_AT * on,
+        "collapsed": np.sqrt(variance) < COLLAPSED_AT * on,
     }

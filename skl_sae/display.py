@@ -15,14 +15,17 @@ from .preprocessing import ZCAWhitening
 BLUE, ORANGE, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#D55E00", "#AA4499", "#777777"
 SIGNED = "RdBu_r"
 
+# The stage on all rows in which the output layer is solved exactly.
+SOLVED = "all rows, output solved"
+
 # Labels of features: letters in a name, letters' size and distance of lines in points.
 LONGEST_NAME, SMALLEST_LETTERS, LINE_HEIGHT = 20, 6, 1.2
 
 # How the units of each kind are drawn; the first kind that holds counts.
 KINDS = {
-    "dead": {"color": RED, "marker": "x"},
     "saturated": {"color": ORANGE, "marker": "^"},
     "collapsed": {"color": PURPLE, "marker": "s"},
+    "dead": {"color": RED, "marker": "x"},
     "varying": {"color": BLUE, "marker": "o"},
 }
 
@@ -70,7 +73,7 @@ class ComponentsDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import ComponentsDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=1e-2, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, rho=0.1, tol=1e-3, random_state=0).fit(X)
     >>> display = ComponentsDisplay.from_estimator(sae, image_shape=(8, 8))  # doctest: +SKIP
     """
 
@@ -233,7 +236,7 @@ class LossCurveDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import LossCurveDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=1e-2, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, rho=0.1, tol=1e-3, random_state=0).fit(X)
     >>> display = LossCurveDisplay.from_estimator(sae)  # doctest: +SKIP
     """
 
@@ -310,7 +313,7 @@ class LossCurveDisplay:
         self.ax_, self.figure_ = _one_axes(ax)
         self._plot_stages(curve, lengths, shares, line_kw)
         self.ax_.set(xlabel="iteration", ylabel="objective J")
-        if (curve > 0).all():
+        if curve.min() > 0 and curve.max() > 5 * curve.min():
             self.ax_.set_yscale("log")
         _integers(self.ax_.xaxis)
         self.validation_ax_ = self.validation_line_ = self.best_ = None
@@ -339,6 +342,7 @@ class LossCurveDisplay:
                 continue
             iterations = np.arange(end - length, end) + 1
             style = {"color": _shade(share), "label": label}
+            style["linestyle"] = "--" if label == SOLVED else "-"
             style["marker"] = "." if length == 1 else ""  # a line needs two points
             style |= _artist_kw(line_kw)
             self.lines_ += self.ax_.plot(iterations, curve[end - length : end], **style)
@@ -348,7 +352,7 @@ class LossCurveDisplay:
     def _plot_validation(self, scores, validation_line_kw):
         self.validation_ax_ = self.ax_.twinx()
         iterations = np.arange(len(scores)) + 1
-        style = {"color": ORANGE, "linestyle": "--"} | _artist_kw(validation_line_kw)
+        style = {"color": RED, "linestyle": "--"} | _artist_kw(validation_line_kw)
         (self.validation_line_,) = self.validation_ax_.plot(iterations, scores, **style)
         best = scores.argmax()
         (self.best_,) = self.validation_ax_.plot(
@@ -397,7 +401,7 @@ class ReconstructionDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import ReconstructionDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=1e-2, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, rho=0.1, tol=1e-3, random_state=0).fit(X)
     >>> display = ReconstructionDisplay.from_estimator(
     ...     sae, X, image_shape=(8, 8)
     ... )  # doctest: +SKIP
@@ -555,8 +559,8 @@ class CodeDisplay:
     figure_ : matplotlib Figure
         The figure of these axes.
     means_ : dict of str to matplotlib Line2D
-        The mean activity of the units, for each kind that occurs: "varying", "dead",
-        "saturated", "collapsed".
+        The mean activity of the units, for each kind that occurs: "saturated",
+        "collapsed", "dead", and "varying" for all others.
     spread_ : matplotlib LineCollection
         One standard deviation to both sides of each mean, cut at zero and, for units
         between 0 and 1, at one.
@@ -574,7 +578,7 @@ class CodeDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import CodeDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=1e-2, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, rho=0.1, tol=1e-3, random_state=0).fit(X)
     >>> display = CodeDisplay.from_estimator(sae, X)  # doctest: +SKIP
     """
 
@@ -690,7 +694,8 @@ class CodeDisplay:
         self.spread_ = ax.vlines(unit, *ends, **style)
         self.means_ = {}
         for kind, here in _kinds(self.units).items():
-            style = {"linestyle": "", "markersize": 4, "label": f"{here.sum()} {kind}"}
+            style = {"linestyle": "", "markersize": 4 if len(unit) <= 100 else 2, "clip_on": False}
+            style["label"] = f"{here.sum()} {kind}"
             style |= KINDS[kind] | _artist_kw(mean_kw)
             (self.means_[kind],) = ax.plot(unit[here], mean[here], **style)
         self.rho_line_ = None
@@ -860,7 +865,7 @@ def _stage_labels(shares):
     for i in whole:
         labels[i] = "all rows"
     if len(whole) == 2:
-        labels[whole[0]] += ", output solved"
+        labels[whole[0]] = SOLVED
     return labels
 
 

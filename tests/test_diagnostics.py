@@ -75,7 +75,7 @@ def in_loops(sae, X, s, threshold):
         units["l0"].append(sum(w for v, w in zip(u, s, strict=True) if v > threshold) / sum(s))
         units["dead"].append(all(v <= threshold for v in counted))
         units["saturated"].append(has_rate and all(v >= 1 - threshold for v in counted))
-        units["collapsed"].append(variance**0.5 <= 0.1 * mean)
+        units["collapsed"].append(variance**0.5 < 0.1 * mean)
     return units
 
 

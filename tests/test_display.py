@@ -1,7 +1,10 @@
 """Displays: what their artists hold, the axes they use, and what they refuse."""
 
 import builtins
+import re
+import textwrap
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +32,7 @@ matplotlib = pytest.importorskip("matplotlib", reason="displays need matplotlib"
 matplotlib.use("agg")
 plt = pytest.importorskip("matplotlib.pyplot", reason="displays need matplotlib")
 
+PAGE = Path(__file__).parents[1] / "docs" / "diagnostics.rst"
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 DIGITS, LABELS = load_digits(return_X_y=True)
 X, y = DIGITS[:200] / 16, LABELS[:200]
@@ -167,7 +171,6 @@ def test_loss_curve_of_one_stage():
     (line,) = display.lines_
     assert_array_equal(line.get_xdata(), np.arange(20) + 1)
     assert_array_equal(line.get_ydata(), SAE.loss_curve_)
-    assert display.ax_.get_yscale() == "log"
     assert display.ax_.get_legend() is None
     assert display.validation_line_ is display.validation_ax_ is display.best_ is None
 
@@ -188,6 +191,8 @@ def test_loss_curve_of_growing_samples():
     shown = ["1/32 of rows", "1/8 of rows", "1/2 of rows", "all rows, output solved", "all rows"]
     expected = [name for name, n in zip(shown, sae.stage_lengths_, strict=True) if n]
     assert legend_of(display) == expected
+    dashed = [line.get_label() for line in display.lines_ if line.get_linestyle() == "--"]
+    assert dashed == expected[3:4]
 
 
 def test_loss_curve_with_early_stopping():
@@ -206,9 +211,11 @@ def test_a_fit_that_ended_on_a_sample_says_so():
 
 
 def test_loss_curve_of_short_and_empty_stages():
-    display = draw(LossCurveDisplay([2.0, 1, 0], stage_lengths=[1, 0, 2]).plot())
+    display = draw(LossCurveDisplay([20.0, 1, 0], stage_lengths=[1, 0, 2]).plot())
     assert [line.get_marker() for line in display.lines_] == [".", ""]
     assert display.ax_.get_yscale() == "linear"  # zero has no logarithm
+    assert LossCurveDisplay([1.2, 1.1]).plot().ax_.get_yscale() == "linear"  # few ticks
+    assert LossCurveDisplay([9, 1.1]).plot().ax_.get_yscale() == "log"
 
 
 def test_loss_curve_options():
@@ -319,7 +326,7 @@ def test_kinds_of_units():
         "kl": np.ones(4),
         "dead": np.array([True, False, False, False]),
         "saturated": np.array([False, True, False, False]),
-        "collapsed": np.array([True, True, True, False]),
+        "collapsed": np.array([False, True, True, False]),
     }
     display = draw(CodeDisplay(units, [0, 0, 1, 0, 0], threshold=0.1).plot())
     assert {kind: line.get_xdata().tolist() for kind, line in display.means_.items()} == {
@@ -444,3 +451,13 @@ def test_without_matplotlib(monkeypatch):
     for make in (*EACH.values(), lambda ax: CodeDisplay.from_estimator(SAE, X, ax=ax)):
         with pytest.raises(ImportError, match="pip install matplotlib"):
             make(None)
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
+def test_the_page_runs():
+    """Its code, each block on its own, in a reader's folder."""
+    blocks = re.findall(r"code-block:: python\n\n((?: {4}.*\n|\n)+)", PAGE.read_text())
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(textwrap.dedent(block), {})
+    assert len(plt.get_fignums()) == 4
