@@ -65,35 +65,35 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
     for both), and \|a\| for identity units. With the weights :math:`s_i` of the rows, which
     sum to S, and the threshold t:
 
-    ================== ============================================= ====================
-    name               of unit j                                     one number
-    ================== ============================================= ====================
-    explained_variance (left out)                                    1 - Σ s ‖x - x̂‖² /
-                                                                     Σ s ‖x - x̄‖²
-    mean_activation    ρ̂ⱼ = Σᵢ sᵢ uᵢⱼ / S                            mean over the units
-    variance           vⱼ = Σᵢ sᵢ (uᵢⱼ - ρ̂ⱼ)² / S                    mean over the units
-    kl                 ρ log(ρ/ρ̂ⱼ) + (1-ρ) log((1-ρ)/(1-ρ̂ⱼ))        sum over the units
-    l0                 share of the rows with uᵢⱼ > t                sum over the units:
-                                                                     active units of a
-                                                                     row, on average
-    dead               uᵢⱼ ≤ t in every row                          number of units
-    saturated          uᵢⱼ ≥ 1 - t in every row                      number of units
-    collapsed          √vⱼ < 0.1 ρ̂ⱼ                                  number of units
-    ================== ============================================= ====================
+    ================== ===================================== ===============================
+    name               of unit j                             one number
+    ================== ===================================== ===============================
+    explained_variance (left out)                            1 - Σ s ‖x - x̂‖² / Σ s ‖x - x̄‖²
+    mean_activation    ρ̂ⱼ = Σᵢ sᵢ uᵢⱼ / S                    mean over the units
+    variance           vⱼ = Σᵢ sᵢ (uᵢⱼ - ρ̂ⱼ)² / S            mean over the units
+    kl                 ρ log(ρ/ρ̂ⱼ) + (1-ρ) log((1-ρ)/(1-ρ̂ⱼ)) sum over the units
+    l0                 share of the rows with uᵢⱼ > t        sum over the units
+    dead               uᵢⱼ ≤ t in every row                  number of units
+    saturated          uᵢⱼ ≥ 1 - t in every row              number of units
+    collapsed          √vⱼ < 0.1 ρ̂ⱼ                          number of units
+    ================== ===================================== ===============================
 
     ``explained_variance`` is `SparseAutoencoder.score`, whose numerator and denominator are
     summed apart [1]_; a network has no reconstruction, and no such number. ``kl`` is the
-    sparsity penalty [2]_ without its weight β, whether the fit had one or not; it is nan for relu and identity units, whose mean is no rate, and
-    infinite if the activity of a unit rounds to 0 or to 1 in every row. ``l0`` and
-    ``dead`` measure sparse codes as in [3]_, where "active" means above zero: logistic
-    and tanh units never are zero, and need the threshold. Relu and identity units are
-    never ``saturated``. A collapsed unit does not tell rows apart, whatever its
-    mean; it can be dead or saturated as well. Penalties that are too strong let all units
-    collapse to ρ, where ``kl`` is smallest [4]_.
+    sparsity penalty [2]_ without its weight β, whether the fit had one or not; it is nan
+    for relu and identity units, whose mean is no rate, and infinite if the activity of a
+    unit rounds to 0 or to 1 in every row. The sum of ``l0`` over the units is the number of
+    units that are active in a row, on average. It and ``dead`` are the usual measures of
+    sparse codes [3]_, where "active" means above zero: logistic and tanh units never are
+    zero, and need the threshold. Relu and identity units are never ``saturated``. A
+    collapsed unit does not tell rows apart, whatever its mean; it can be dead or saturated
+    as well. Penalties that are too strong let all units collapse to ρ, where ``kl`` is
+    smallest [4]_.
 
     References
     ----------
-    .. [1] J. Bloom, C. Tigges and D. Chanin, SAELens, ``evals.py``. https://github.com/decoderesearch/SAELens
+    .. [1] J. Bloom, C. Tigges and D. Chanin, SAELens, ``evals.py``,
+           https://github.com/decoderesearch/SAELens.
     .. [2] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
     .. [3] L. Gao et al., "Scaling and evaluating sparse autoencoders", ICLR 2025.
     .. [4] S. Hogg and E. Dubossarsky, R package SAENET, manual of ``SAENET.train``: the
