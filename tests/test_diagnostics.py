@@ -192,6 +192,23 @@ def test_many_blocks_equal_one_and_weightless_blocks_do_not_count():
             assert_allclose(one[0][name], several[0][name], rtol=1e-10, err_msg=name)
 
 
+def test_blocks_that_differ():
+    """Units that are dead or saturated in one block only, and blocks of unequal weight."""
+    code = np.array([[0.01, 0.99, 0.99, 0.3], [0.5, 0.5, 0.95, 0.6]])
+    sae, rows = with_code(code)
+    number = [20_000, 9_000]
+    weights = np.repeat([1.0, 3.0], number)
+    units, n_active = describe_units(sae, np.repeat(rows, number, axis=0), weights)
+    share = np.array([20, 27]) / 47
+    mean = share @ code
+    assert_allclose(units["mean_activation"], mean)
+    assert_allclose(units["variance"], share @ (code - mean) ** 2)
+    assert_allclose(units["l0"], [share[1], 1, 1, 1])
+    assert_allclose(n_active, [0, 0, 0, share[0], share[1]])
+    assert_array_equal(units["dead"], [False] * 4)
+    assert_array_equal(units["saturated"], [False, False, True, False])
+
+
 def test_the_whole_code_is_never_in_memory():
     import tracemalloc
 

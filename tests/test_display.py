@@ -2,6 +2,8 @@
 
 import builtins
 import re
+import subprocess
+import sys
 import textwrap
 import warnings
 from pathlib import Path
@@ -437,6 +439,11 @@ def test_estimators_that_can_not_be_drawn(display):
         display.from_estimator(SparseAutoencoder(), *data)
     with pytest.raises(TypeError, match=f"{display.__name__}.from_estimator takes a fitted"):
         display.from_estimator(GridSearchCV(SAE, {}), *data)
+
+
+def test_the_package_does_not_import_matplotlib():
+    code = "import sys, skl_sae; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_without_matplotlib(monkeypatch):
