@@ -313,11 +313,11 @@ class LossCurveDisplay:
         self.ax_, self.figure_ = _one_axes(ax)
         self._plot_stages(curve, lengths, shares, line_kw)
         self.ax_.set(xlabel="iteration", ylabel="objective J")
-        if curve.min() > 0 and curve.max() > 5 * curve.min():
+        if len(curve) and curve.min() > 0 and curve.max() > 5 * curve.min():
             self.ax_.set_yscale("log")
         _integers(self.ax_.xaxis)
         self.validation_ax_ = self.validation_line_ = self.best_ = None
-        if scores is not None:
+        if scores is not None and len(scores):
             self._plot_validation(np.asarray(scores, dtype=float), validation_line_kw)
         named = [] if shares == [1] else self.lines_
         _legend_above(self.ax_, [*named, *filter(None, [self.best_])])

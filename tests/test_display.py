@@ -216,6 +216,7 @@ def test_loss_curve_of_short_and_empty_stages():
     display = draw(LossCurveDisplay([20.0, 1, 0], stage_lengths=[1, 0, 2]).plot())
     assert [line.get_marker() for line in display.lines_] == [".", ""]
     assert display.ax_.get_yscale() == "linear"  # zero has no logarithm
+    assert not draw(LossCurveDisplay([], validation_scores=[]).plot()).lines_  # no iteration
     assert LossCurveDisplay([1.2, 1.1]).plot().ax_.get_yscale() == "linear"  # few ticks
     assert LossCurveDisplay([9, 1.1]).plot().ax_.get_yscale() == "log"
 
