@@ -3,6 +3,8 @@
 from . import onnx as onnx
 from .base import check_gradient
 from .convolution import ConvolveAndPool
+from .diagnostics import code_diagnostics
+from .display import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
 from .mlp_backprop import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor
 from .preprocessing import PatchNormalizer, ZCAWhitening
 from .sparse_autoencoder import SparseAutoencoder
@@ -17,5 +19,10 @@ __all__ = [
     "ConvolveAndPool",
     "PatchNormalizer",
     "ZCAWhitening",
+    "CodeDisplay",
+    "ComponentsDisplay",
+    "LossCurveDisplay",
+    "ReconstructionDisplay",
     "check_gradient",
+    "code_diagnostics",
 ]

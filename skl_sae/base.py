@@ -347,6 +347,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         self.n_evaluations_ = int(result.n_evaluations)
         self.converged_ = result.status == "converged"
         self.stage_lengths_ = np.array(result.stages or [self.n_iter_])
+        self.stage_shares_ = np.array(result.shares or [1.0])
 
     # -- apply --------------------------------------------------------------------------
 

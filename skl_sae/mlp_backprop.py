@@ -169,6 +169,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     stage_lengths_ : ndarray of shape (n_stages,)
         Iterations of each stage: on growing samples, where ``loss_curve_`` holds J of the
         sample, on all rows with the output layer solved exactly, and on all weights.
+    stage_shares_ : ndarray of shape (n_stages,)
+        Share of the rows that each stage ran on: 1 where ``loss_curve_`` holds J itself.
     n_evaluations_ : int
         Number of evaluations of J and its gradient in the run that was kept.
     converged_ : bool

@@ -33,6 +33,8 @@ ORDER = [
     "pretraining",
     "mlp_backprop",
     "onnx",
+    "diagnostics",
+    "display",
 ]
 ALONE = {"backprop.solvers", "backprop.gradient_check", "_compat", "_threads"}
 

@@ -21,6 +21,7 @@ SAE = SparseAutoencoder(8, rho=0.1, max_iter=60, growing_samples=True, random_st
 def test_four_stages_and_the_truth_about_them():
     sae = clone(SAE).fit(DIGITS)
     assert len(sae.stage_lengths_) == 4
+    assert sae.stage_shares_.tolist() == [1 / 32, 1 / 8, 1 / 2, 1]
     assert sae.stage_lengths_.sum() == sae.n_iter_ == len(sae.loss_curve_) <= 60
     objective = Objective(Network((64, 8, 64)), DIGITS, lam=1e-4, beta=3.0, rho=0.1)
     value, _ = objective(objective.network.pack(sae.coefs_, sae.intercepts_))
@@ -68,9 +69,11 @@ def test_auto_grows_where_there_are_many_rows(monkeypatch):
     monkeypatch.setattr(base_module, "GROW_FROM", 1000)
     auto = clone(SAE).set_params(growing_samples="auto")
     assert len(clone(auto).fit(DIGITS[:999]).stage_lengths_) == 1
+    assert clone(auto).fit(DIGITS[:999]).stage_shares_.tolist() == [1]
     assert len(clone(auto).fit(DIGITS[:1000]).stage_lengths_) == 4
     assert len(clone(auto).set_params(growing_samples=False).fit(DIGITS).stage_lengths_) == 1
     assert len(clone(auto).set_params(solver="cg").fit(DIGITS).stage_lengths_) == 1
+    assert clone(auto).set_params(solver="cg").fit(DIGITS).stage_shares_.tolist() == [1]
     warm = clone(auto).set_params(warm_start=True).fit(DIGITS)
     assert len(warm.stage_lengths_) == 4
     assert len(warm.fit(DIGITS).stage_lengths_) == 1

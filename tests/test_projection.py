@@ -440,6 +440,7 @@ def test_five_stages_with_growing_samples():
     s = np.random.default_rng(0).uniform(size=len(DIGITS))
     fitted = fit(SAE, DIGITS, sample_weight=s, growing_samples=True, tol=1e-4)
     assert len(fitted.stage_lengths_) == 5
+    assert fitted.stage_shares_.tolist() == [1 / 32, 1 / 8, 1 / 2, 1, 1]
     assert fitted.converged_
     assert_honest(fitted, DIGITS, sample_weight=s / s.max())
     objective, theta = objective_of(fitted, DIGITS, sample_weight=s)

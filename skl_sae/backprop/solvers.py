@@ -36,6 +36,8 @@ class Result(NamedTuple):
         The solver's own words.
     stages : tuple of int
         The iterations of each stage of "lbfgs".
+    shares : tuple of float
+        The share of the rows that each of them ran on.
     """
 
     theta: np.ndarray
@@ -45,6 +47,7 @@ class Result(NamedTuple):
     status: str
     message: str
     stages: tuple = ()
+    shares: tuple = ()
 
 
 class Watcher:
@@ -150,7 +153,7 @@ def _in_stages(stages, theta, max_iter, watcher, run):
         if share < 1:
             left = min(int(STAGE_WORK / share), left // 2)
         if left > 0:
-            stage = _Stage(past, watcher, share < 1)
+            stage = _Stage(past, watcher, share)
             result = run(objective, past.theta, left, stage)
             found_none = result.status == "failed" and not result.loss_curve
             if converged and found_none:
@@ -171,12 +174,12 @@ class _Stage(Watcher):
         The stages before.
     watcher : Watcher
         Told of the whole run.
-    is_sample : bool
-        Whether the stage ends when it no longer pays.
+    share : float
+        Of the rows; a stage on less than all ends when it no longer pays.
     """
 
-    def __init__(self, past, watcher, is_sample):
-        self.past, self.watcher, self.is_sample = past, watcher, is_sample
+    def __init__(self, past, watcher, share):
+        self.past, self.watcher, self.share = past, watcher, share
         self.begin, self.stopped = watcher.begin, False
 
     def joined(self, result):
@@ -185,12 +188,13 @@ class _Stage(Watcher):
             loss_curve=self.past.loss_curve + result.loss_curve,
             n_evaluations=self.past.n_evaluations + result.n_evaluations,
             stages=(*self.past.stages, len(result.loss_curve)),
+            shares=(*self.past.shares, self.share),
         )
 
     def end(self, so_far):
         """Stop where the watcher stops, and at the end of the stage."""
         self.stopped = self.watcher.end(self.joined(so_far))
-        return self.stopped or (self.is_sample and _stalled(so_far.loss_curve, STAGE_GAIN))
+        return self.stopped or (self.share < 1 and _stalled(so_far.loss_curve, STAGE_GAIN))
 
 
 def cg(objective, theta0, *, max_iter, tol, watcher):
