@@ -16,52 +16,52 @@ from ._tasks import without_callbacks
 class Checkpoint:
     """Save the estimator to a file again and again while it is fitted.
 
-        The file holds the estimator as if the fit had stopped there: it predicts, and with
-        ``warm_start=True`` a further ``fit`` goes on from it. It is replaced as a whole, so that
-        whatever happens to the process, the file is the one before or the one after. When the
-        fit ends, it holds the fitted estimator.
+    The file holds the estimator as if the fit had stopped there: it predicts, and with
+    ``warm_start=True`` a further ``fit`` goes on from it. It is replaced as a whole, so that
+    whatever happens to the process, the file is the one before or the one after. When the
+    fit ends, it holds the fitted estimator.
 
-        Parameters
-        ----------
-        path : str or path-like
-            The file, for `joblib.load`.
-        every : int, default=10
-            Save after so many iterations.
+    Parameters
+    ----------
+    path : str or path-like
+        The file, for `joblib.load`.
+    every : int, default=10
+        Save after so many iterations.
 
-        Raises
-        ------
-        ValueError
-            ``every`` is not a positive whole number.
+    Raises
+    ------
+    ValueError
+        ``every`` is not a positive whole number.
 
-        See Also
-        --------
-        sklearn.callback.ProgressBar : Shows how far a fit is.
-        sklearn.callback.ScoringMonitor : Scores after each iteration.
+    See Also
+    --------
+    sklearn.callback.ProgressBar : Shows how far a fit is.
+    sklearn.callback.ScoringMonitor : Scores after each iteration.
 
-        Notes
-        -----
-        Needs scikit-learn 1.9. It is set on the estimator whose iterations count, a step of a
-        pipeline for example, and sees those of that estimator alone: in a grid search all
-        candidates would write to the same file. joblib files run code when they are loaded: load
-        only what you trust.
+    Notes
+    -----
+    Needs scikit-learn 1.9. It is set on the estimator whose iterations count, a step of a
+    pipeline for example, and sees those of that estimator alone: in a grid search all
+    candidates would write to the same file. joblib files run code when they are loaded: load
+    only what you trust.
 
-        To know the estimator as if the fit had stopped costs a `SparseAutoencoder` one pass of
-        its encoder over the rows in each iteration.
+    To know the estimator as if the fit had stopped costs a `SparseAutoencoder` one pass of
+    its encoder over the rows in each iteration.
 
-        Examples
-        --------
-        >>> import joblib, tempfile
-        >>> from pathlib import Path
-    from uuid import uuid4
-        >>> from sklearn.datasets import load_digits
-        >>> from skl_sae import SparseAutoencoder
-        >>> from skl_sae.callbacks import Checkpoint
-        >>> X = load_digits().data / 16
-        >>> path = Path(tempfile.mkdtemp()) / "digits.joblib"
-        >>> sae = SparseAutoencoder(tol=1e-2, random_state=0)
-        >>> sae = sae.set_callbacks(Checkpoint(path)).fit(X)
-        >>> saved = joblib.load(path)
-        >>> saved = saved.set_params(warm_start=True).fit(X)
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import joblib
+    >>> from sklearn.datasets import load_digits
+    >>> from skl_sae import SparseAutoencoder
+    >>> from skl_sae.callbacks import Checkpoint
+    >>> X = load_digits().data / 16
+    >>> path = Path(tempfile.mkdtemp()) / "digits.joblib"
+    >>> sae = SparseAutoencoder(16, tol=5e-3, random_state=0)
+    >>> sae = sae.set_callbacks(Checkpoint(path)).fit(X)
+    >>> saved = joblib.load(path)
+    >>> saved = saved.set_params(warm_start=True).fit(X)
     """
 
     def __init__(self, path, every=10):

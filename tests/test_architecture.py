@@ -51,7 +51,8 @@ def imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) - node.level + 1] if node.level else None
-            yield node.module if above is None else "." + ".".join([*above, node.module])
+            modules = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from (m if above is None else "." + ".".join([*above, m]) for m in modules)
 
 
 def bodies():
