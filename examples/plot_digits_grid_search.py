@@ -1,7 +1,7 @@
 r"""
-====================================================================
+=====================================================================
 Does a tuned sparse code help logistic regression to classify digits?
-====================================================================
+=====================================================================
 
 `SparseAutoencoder` is a transformer like any other: here it stands in a `Pipeline` between
 `MinMaxScaler` and `LogisticRegression`, and `GridSearchCV` tunes its weight decay λ, its sparsity

@@ -1,7 +1,7 @@
 r"""
-=============================================
+==============================================
 Does gradient checking catch a wrong gradient?
-=============================================
+==============================================
 
 A network with a mistake in its backpropagation still learns: the loss falls, only more slowly and
 to a worse place. The tutorial therefore compares the gradient with central differences of the

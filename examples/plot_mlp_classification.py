@@ -1,7 +1,7 @@
 r"""
-=======================================================================
+========================================================================
 Does MLPBackpropClassifier predict as well as scikit-learn's classifier?
-=======================================================================
+========================================================================
 
 `MLPBackpropClassifier` is compared with scikit-learn's ``MLPClassifier``, with its solvers L-BFGS
 and Adam, on three tables that come with scikit-learn. All three have one hidden layer of 50 tanh

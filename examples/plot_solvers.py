@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
-from skl_sae.backprop.solvers import minimise
+from skl_sae.backprop.solvers import Watcher, minimise
 
 X = minmax_scale(load_digits().data)
 network = Network((64, 25, 64), "logistic")
@@ -38,8 +38,8 @@ BUDGET = 500
 # around it, which remembers every value that was asked for.
 
 
-class Counter:
-    """The objective, with the value of every evaluation."""
+class Counter(Watcher):
+    """The objective, with the value of every evaluation; it stops the solver in time."""
 
     def __init__(self):
         self.values = []
@@ -48,6 +48,9 @@ class Counter:
         value, gradient = objective(theta)
         self.values.append(value)
         return value, gradient
+
+    def end(self, so_far):
+        return len(self.values) >= BUDGET
 
 
 def best_values(solver, **options):
@@ -60,7 +63,7 @@ def best_values(solver, **options):
             solver=solver,
             max_iter=BUDGET,
             tol=0,
-            callback=lambda n_iter, theta, value: len(counter.values) >= BUDGET,
+            watcher=counter,
             **options,
         )
     return np.minimum.accumulate(counter.values[:BUDGET])

@@ -187,7 +187,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     References
     ----------
-    .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
+    .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University,
+           2011.
     .. [2] R. H. Byrd, G. M. Chin, J. Nocedal and Y. Wu, "Sample size selection in
            optimization methods for machine learning", Math. Program. 134, 2012.
     .. [3] M. P. Friedlander and M. Schmidt, "Hybrid deterministic-stochastic methods for

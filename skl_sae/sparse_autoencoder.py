@@ -99,11 +99,11 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     Attributes
     ----------
-    coefs_ : list of two ndarrays of shape (n_features, n_components) and \
-(n_components, n_features)
-        The weights W₁ and W₂.
-    intercepts_ : list of two ndarrays of shape (n_components,) and (n_features,)
-        The biases b₁ and b₂.
+    coefs_ : list of two ndarrays
+        The weights W₁, of shape (n_features, n_components), and W₂, of shape
+        (n_components, n_features).
+    intercepts_ : list of two ndarrays
+        The biases b₁, of shape (n_components,), and b₂, of shape (n_features,).
     components_ : ndarray of shape (n_components, n_features)
         The weights of each hidden unit, W₁ transposed.
     mean_activation_ : ndarray of shape (n_components,)
@@ -140,7 +140,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     References
     ----------
-    .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
+    .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University,
+           2011.
     .. [2] R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, "A limited memory algorithm for bound
            constrained optimization", SIAM J. Sci. Comput. 16 (5), 1995.
     .. [3] R. H. Byrd, G. M. Chin, J. Nocedal and Y. Wu, "Sample size selection in

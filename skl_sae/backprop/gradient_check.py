@@ -50,7 +50,7 @@ def central_difference(objective, theta, direction, epsilon=1e-4):
 def compare_gradient(objective, theta, entries, directions, name_of, epsilon=1e-4):
     """Compare the gradient of ``objective`` at ``theta`` with central differences.
 
-    The error of an entry is |numerical - analytic| / max(|numerical|, |analytic|, s),
+    The error of an entry is ``|numerical - analytic| / max(|numerical|, |analytic|, s)``,
     where s, the root mean square of the gradient, keeps entries that happen to be close
     to zero from being judged by their rounding errors. Along a direction of unit length
     s is the same.

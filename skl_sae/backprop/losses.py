@@ -33,7 +33,7 @@ def _squared_error(activation):
 def log_loss_logistic(Z, Y, scratch):
     """L = -sum_k [y log a + (1 - y) log(1 - a)], a = logistic(z); delta = a - y.
 
-    Written max(z, 0) - z y + log(1 + exp(-|z|)), which never overflows and is exact at
+    Written ``max(z, 0) - z y + log(1 + exp(-|z|))``, which never overflows and is exact at
     saturation. Targets are probabilities: outside [0, 1] the nearer end is meant.
     """
     Y = np.clip(Y, 0, 1)
