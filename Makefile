@@ -9,7 +9,7 @@ SCRIPTS = bin
 endif
 BIN = $(VENV)/$(SCRIPTS)
 
-.PHONY: demo examples test lint oldest nightly package bench clean
+.PHONY: demo examples test lint oldest nightly package bench docs clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
@@ -32,6 +32,13 @@ lint: $(VENV)/.dev
 # Whether the comparison with other packages runs; `CONTRIBUTING.md` says how it is measured.
 bench: $(VENV)/.demo
 	MPLBACKEND=agg $(BIN)/python benchmarks/compare.py --quick --out build/benchmarks
+
+# The site, warnings as errors; `make docs GALLERY=0` does not run the examples.
+docs: $(VENV)/.docs
+	mkdir -p build
+	SKL_SAE_PICTURES=$(abspath build) MPLBACKEND=agg $(BIN)/python -m sphinx -W --keep-going \
+		$(if $(filter 0,$(GALLERY)),-D plot_gallery=0) -d build/doctrees docs build/docs
+	@echo "The first page is $(abspath build/docs/index.html)"
 
 # The same tests with the oldest versions that pyproject.toml admits.
 oldest: .venv-oldest/.test
@@ -70,6 +77,10 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[test]"
 	touch $@
 
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[docs]"
+	touch $@
+
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
 	touch $@
@@ -82,3 +93,4 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 
 clean:
 	rm -rf .venv .venv-ci .venv-oldest .venv-nightly .venv-package $(PICTURES) build dist
+	rm -rf docs/generated docs/auto_examples
