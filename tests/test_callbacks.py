@@ -2,9 +2,11 @@
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import warnings
 from pathlib import Path
@@ -280,6 +282,26 @@ def test_scoring_monitor_in_a_search_of_two_workers():
     GridSearchCV(net, {"lam": [1e-4, 1e-2]}, cv=2, n_jobs=2, refit=False).fit(X, y)
     log = monitor.get_logs().data_as_pandas
     assert (log["task_name"] == "iteration").sum() == 4 * 6
+
+
+@pytest.mark.parametrize("page", ["callbacks", "persistence"])
+def test_the_code_of_the_pages_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pytest.importorskip("rich", reason="the progress bar needs rich")
+    pytest.importorskip("skops", reason="the page is about skops too")
+    pipe = pipeline().fit(X, y)
+    sae = "skl_sae.sparse_autoencoder.SparseAutoencoder"
+    pipe = Pipeline(pipe.steps[:2]).fit(X) if page == "persistence" else pipe
+    namespace = {"pipe": pipe}
+    text = (Path(__file__).parents[1] / "docs" / f"{page}.rst").read_text()
+    blocks = re.findall(r".. code-block:: python\n\n((?:    .*\n|\n)+)", text)
+    assert len(blocks) >= 2
+    for block in blocks:
+        exec(textwrap.dedent(block), namespace)
+    if page == "persistence":
+        import skops.io
+
+        assert skops.io.get_untrusted_types(file="model.skops") == [sae]
 
 
 # -- checkpoints ---------------------------------------------------------------------------
