@@ -87,7 +87,7 @@ html_sidebars = {
 }
 html_theme_options = {
     "navbar_align": "left",
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 6,
     "show_prev_next": True,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
