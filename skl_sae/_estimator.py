@@ -3,7 +3,13 @@
 import sys
 import warnings
 
+import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import assert_all_finite, validate_data
+
+from .backprop.blocks import LazyRows, chunks, in_precision
+
+FLOATS = [np.float64, np.float32]
 
 
 class Estimator(BaseEstimator):
@@ -27,6 +33,25 @@ class Estimator(BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+    def _validate_rows(self, X, **options):
+        """X, or X and y, where X is then float64 or float32.
+
+        scikit-learn would convert an array of integers as a whole, and look for values
+        that are not finite by masks of its size: here both is done a block at a time.
+        """
+        if isinstance(X, LazyRows):  # validated before
+            return validate_data(self, X, skip_check_array=True, **options)
+        by_blocks = isinstance(X, np.ndarray) and X.dtype.kind in "buif"
+        how = {"dtype": None, "ensure_all_finite": False} if by_blocks else {"dtype": FLOATS}
+        found = validate_data(self, X, **how, **options)
+        if not by_blocks:
+            return found
+        X, *y = found if isinstance(found, tuple) else (found,)
+        X = in_precision(X, X.dtype if X.dtype in FLOATS else np.float64)
+        for block in chunks(X):
+            assert_all_finite(block, estimator_name=type(self).__name__, input_name="X")
+        return (X, *y) if y else X
 
 
 def _version():

@@ -12,7 +12,7 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
 from ._estimator import Estimator
@@ -170,9 +170,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
 
     def _validate_input(self, X, **options):
         """X, or X and y, as float64 or float32, dense or CSR."""
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], **options
-        )
+        return self._validate_rows(X, accept_sparse="csr", **options)
 
     def _lams(self, network):
         """The weight decay, or that of each layer."""
@@ -439,7 +437,8 @@ def check_weights(sample_weight, X):
     """
     if sample_weight is None:
         return None
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    rows = np.empty((X.shape[0], 0))  # their number is what counts
+    weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
     if (weights < 0).any():
         raise ValueError("Negative values in data passed to `sample_weight`: weights count rows.")
     largest = weights.max()

@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._compat import Interval, StrOptions, fit_context
 from ._tasks import without_callbacks
-from .backprop.blocks import propagate
+from .backprop.blocks import in_precision, propagate
 from .backprop.network import Network
 from .backprop.solvers import Result
 from .base import BackpropEstimator, Monitor, all_or_nothing, check_weights
@@ -496,7 +496,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             sample_weight = self._weigh_classes(Y, sample_weight)
         else:
             with np.errstate(over="ignore"):  # infinite targets are reported by the fit
-                Y = self._check_targets(y).astype(X.dtype)
+                Y = self._check_targets(y)
+                Y = in_precision(Y, X.dtype) if Y.dtype.kind in "buif" else Y.astype(X.dtype)
         out_activation = self._output_activation(loss)
         hidden = self._hidden_sizes()
         self._check_hidden_layers(len(hidden))
@@ -680,16 +681,14 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 "early_stopping needs at least two rows held out to compute R²: increase "
                 "validation_fraction."
             )
+        train, held_out = np.sort(train), np.sort(held_out)  # as they lie in a file
         s = objective.sample_weight
         if s is not None and not (s[train].any() and s[held_out].any()):
             raise ValueError(
                 "early_stopping splits the rows into two parts, and in one of them all "
                 "sample weights are zero: leave out the rows without weight."
             )
-        held_out_rows = [
-            None if part is None else part[held_out] for part in (objective.X, objective.Y, s)
-        ]
-        return objective.rows(train), held_out_rows
+        return objective.rows(train), objective.rows(held_out).data()
 
     # -- predict ------------------------------------------------------------------------
 
@@ -739,7 +738,7 @@ class EarlyStopping(Monitor):
     ----------
     estimator : MLPBackprop
         Says how raw outputs become predictions, how long to wait, and ``tol``.
-    X, Y : ndarray
+    X, Y : {ndarray, LazyRows, CSR array}
         The held-out rows and their encoded targets.
     sample_weight : ndarray of shape (n_held_out,) or None
         Their weights.

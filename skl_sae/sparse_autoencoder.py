@@ -10,7 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, StrOptions, fit_context
-from .backprop.blocks import dense, row_blocks
+from .backprop.blocks import chunks, dense, row_blocks
 from .backprop.network import Network
 from .base import BackpropEstimator, all_or_nothing, check_weights
 
@@ -405,9 +405,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def _warn_out_of_range(self, X):
         low, high = RANGES.get(self.output_activation, (-np.inf, np.inf))
-        values = X.data if issparse(X) else X
+        blocks = [X.data] if issparse(X) else chunks(X)
         slack = np.sqrt(np.finfo(X.dtype).eps)  # scalers miss the ends by rounding
-        if values.size and (values.min() < low - slack or values.max() > high + slack):
+        if np.isfinite(low) and any(
+            block.size and (block.min() < low - slack or block.max() > high + slack)
+            for block in blocks
+        ):
             warnings.warn(
                 f"X has values outside [{low}, {high}], which a decoder with "
                 f"output_activation={self.output_activation!r} can't reproduce: scale X, "
