@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import assert_all_finite, validate_data
 
-from .backprop.blocks import LazyRows, chunks, in_precision
+from .backprop.blocks import LazyRows, as_floats, chunks
 
 FLOATS = [np.float64, np.float32]
 
@@ -40,6 +40,11 @@ class Estimator(BaseEstimator):
         scikit-learn would convert an array of integers as a whole, and look for values
         that are not finite by masks of its size: here both is done a block at a time.
         """
+        if is_dask(X):
+            raise TypeError(
+                f"{type(self).__name__} is fitted to rows in memory or in a file: give it some "
+                "of the rows, such as X[:100_000].compute(); it transforms dask collections."
+            )
         if isinstance(X, LazyRows):  # validated before
             return validate_data(self, X, skip_check_array=True, **options)
         by_blocks = isinstance(X, np.ndarray) and X.dtype.kind in "buif"
@@ -48,10 +53,15 @@ class Estimator(BaseEstimator):
         if not by_blocks:
             return found
         X, *y = found if isinstance(found, tuple) else (found,)
-        X = in_precision(X, X.dtype if X.dtype in FLOATS else np.float64)
+        X = as_floats(X)
         for block in chunks(X):
             assert_all_finite(block, estimator_name=type(self).__name__, input_name="X")
         return (X, *y) if y else X
+
+
+def is_dask(X):
+    """Whether X is a collection of dask, which is not imported to find out."""
+    return type(X).__module__.partition(".")[0] == "dask"
 
 
 def _version():

@@ -1,6 +1,5 @@
 """The fit that all estimators share: validate, initialise, minimise, warn, store."""
 
-import math
 import warnings
 from contextlib import nullcontext
 from dataclasses import replace
@@ -15,7 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
-from ._estimator import Estimator
+from ._dask import ChunkedObjective, ChunkedRows, refuse, validate
+from ._estimator import Estimator, is_dask
 from ._tasks import FitTasks, without_callbacks
 from ._threads import blas_on_one_thread
 from .backprop.activations import ACTIVATIONS, STEEPNESS
@@ -169,7 +169,9 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
     # -- validate -----------------------------------------------------------------------
 
     def _validate_input(self, X, **options):
-        """X, or X and y, as float64 or float32, dense or CSR."""
+        """X, or X and y, as float64 or float32, dense or CSR, or in chunks of dask."""
+        if is_dask(X):
+            return validate(self, X, **options)
         return self._validate_rows(X, accept_sparse="csr", **options)
 
     def _lams(self, network):
@@ -189,7 +191,10 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
                 "'auto' or False."
             )
         get_loss(loss, output_activation)
-        objective = Objective(
+        in_chunks = isinstance(X, ChunkedRows)
+        if in_chunks:
+            refuse(self)
+        objective = (ChunkedObjective if in_chunks else Objective)(
             network=network,
             X=X,
             Y=Y,
@@ -309,7 +314,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         """What "lbfgs" runs on before it runs on the objective itself."""
         first = replace(objective, variable_projection=self._projects(objective))
         if self._grows(objective):
-            yield from _samples(first, rng)
+            yield from first.samples(SHARES, rng)
         if first.variable_projection:
             yield 1, first
 
@@ -371,19 +376,6 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         return Network(sizes, self.activation), coefs, intercepts
 
 
-def _shuffled_rows(objective, rng):
-    """The rows that have a weight, in random order."""
-    s = objective.weights
-    return rng.permutation(objective.n_rows if s is None else np.flatnonzero(s))
-
-
-def _samples(objective, rng):
-    """Pairs of a share and the objective on that share of the rows, each within the next."""
-    order = _shuffled_rows(objective, rng)
-    for share in SHARES:  # one at a time, so that each takes its memory with it
-        yield share, objective.rows(np.sort(order[: math.ceil(share * len(order))]))
-
-
 def _can_project(objective):
     """Whether the objective is quadratic in an output layer of its own."""
     network = objective.network
@@ -403,7 +395,7 @@ def _pays_to_project(objective):
 
 def _batches(objective, batch_size, rng):
     """The objectives of one epoch: mini-batches of the rows in random order."""
-    order = _shuffled_rows(objective, rng)
+    order = objective.shuffled_rows(rng)
     for start in range(0, len(order), batch_size):
         yield objective.rows(order[start : start + batch_size])
 
@@ -435,6 +427,8 @@ def check_weights(sample_weight, X):
     ValueError
         A weight is negative or not finite, all are zero, or their number is wrong.
     """
+    if isinstance(X, ChunkedRows):
+        return X.weights(sample_weight)
     if sample_weight is None:
         return None
     rows = np.empty((X.shape[0], 0))  # their number is what counts

@@ -18,6 +18,7 @@ from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, fit_context
+from ._dask import by_chunks
 from ._estimator import Estimator
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing
@@ -187,6 +188,7 @@ class ConvolveAndPool(
         self._fit_encoder(X)
         return self
 
+    @by_chunks
     def transform(self, X):
         """Give the pooled features of images.
 

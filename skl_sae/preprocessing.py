@@ -7,6 +7,7 @@ from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, fit_context
+from ._dask import by_chunks
 from ._estimator import FLOATS, Estimator
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing, check_weights
@@ -136,6 +137,7 @@ class ZCAWhitening(_DenseTransformer):
         self._store(*np.linalg.eigh(covariance))
         return self
 
+    @by_chunks
     def transform(self, X):
         """Whiten X.
 
@@ -157,6 +159,7 @@ class ZCAWhitening(_DenseTransformer):
             np.matmul(centred, whitening, out=white[rows])
         return white
 
+    @by_chunks
     def inverse_transform(self, X):
         """Undo the whitening.
 
@@ -295,6 +298,7 @@ class PatchNormalizer(_DenseTransformer):
         self.std_ = _std_within_rows(X)
         return self
 
+    @by_chunks
     def transform(self, X):
         """Normalise each patch.
 

@@ -56,7 +56,7 @@ def test_the_mean_code_and_its_complement_are_exactly_one():
     X = rng.uniform(size=(5000, 20)).astype(np.float32)
     network = Network((20, 10, 20))
     objective = Objective(network, X, beta=1.0)
-    sums, _ = objective._code_sums(*network.unpack(network.initialise(rng).astype(X.dtype)))
+    sums = objective._code_sums(*network.unpack(network.initialise(rng).astype(X.dtype)))
     on, off = _rates(sums[0])
     np.testing.assert_allclose(on + off, 1, rtol=3e-16)
 

@@ -75,6 +75,11 @@ def in_precision(X, dtype):
     return X if X.dtype == dtype else LazyRows(X, dtype)
 
 
+def as_floats(X):
+    """X itself if it is float64 or float32; else its rows become float64 as they are taken."""
+    return in_precision(X, X.dtype if X.dtype in (np.float64, np.float32) else np.float64)
+
+
 def chunks(X, n_bytes=2**22):
     """All rows of X in order, as dense blocks that are small beside X."""
     row_bytes = X.dtype.itemsize * max(1, X.shape[1])

@@ -8,6 +8,7 @@ The sums over the rows are exact for every block size; a block is no mini-batch.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 from scipy.sparse import issparse
@@ -94,7 +95,8 @@ class Objective:
             coefs, intercepts = self._layout.unpack(theta.astype(self.X.dtype, copy=False))
             decayed, _ = self._layout.unpack(theta)
             reference = self._reference_code(coefs, intercepts)
-            rates, moments = self._code_sums(coefs, intercepts, reference)
+            sums = self._code_sums(coefs, intercepts, reference)
+            rates, moments = sums[: len(self._rated)], sums[len(self._rated) :]
             if moments:
                 W, b = self._best_output(theta, moments, reference)
                 decayed.append(W)
@@ -115,6 +117,17 @@ class Objective:
     def rows(self, index):
         """The same objective on some of its rows, without a copy of them."""
         return replace(self, index=index if self.index is None else self.index[index])
+
+    def shuffled_rows(self, rng):
+        """The rows that have a weight, in random order."""
+        s = self.weights
+        return rng.permutation(self.n_rows if s is None else np.flatnonzero(s))
+
+    def samples(self, shares, rng):
+        """Pairs of a share and the objective on that share of the rows, each in the next."""
+        order = self.shuffled_rows(rng)
+        for share in shares:  # one at a time, so that each takes its memory with it
+            yield share, self.rows(np.sort(order[: ceil(share * len(order))]))
 
     def data(self):
         """X, Y and the weights of the rows that count."""
@@ -161,17 +174,17 @@ class Objective:
     # -- the parts of J -----------------------------------------------------------------
 
     def _code_sums(self, coefs, intercepts, reference=None):
-        """Sums over the rows that must be known before the gradient of one of them.
+        """First pass: sums over the rows that must be known before the gradient of one.
 
         Returns
         -------
-        rates : list of ndarray of shape (2, n_units)
-            With a sparsity penalty: the sums of both sides of each hidden unit.
-        moments : list of ndarray
-            With variable projection: the `Moments` that determine the best output layer.
+        list of ndarray
+            With a sparsity penalty, for each hidden layer the sums of both sides of its
+            units, of shape (2, n_units). With variable projection then the `Moments` that
+            determine the best output layer.
         """
         if not self._has_first_pass:
-            return [], []
+            return []
         kept, lane_moments = self._kept, self._lane_moments
 
         def lane_sums(blocks, work):
@@ -189,8 +202,7 @@ class Objective:
                     moments.add(A[-1], Y, s, reference, buffers, products)
             return *rates, *moments
 
-        sums = _added(self._lanes.map(lane_sums))
-        return sums[: len(self._rated)], sums[len(self._rated) :]
+        return _added(self._lanes.map(lane_sums))
 
     def _hidden(self, X, coefs, intercepts, rows, kept, buffers, s=None):
         """Forward through the hidden layers, into memory that is kept if there is some."""
