@@ -42,8 +42,9 @@ class Estimator(BaseEstimator):
         """
         if is_dask(X):
             raise TypeError(
-                f"{type(self).__name__} is fitted to rows in memory or in a file: give it some "
-                "of the rows, such as X[:100_000].compute(); it transforms dask collections."
+                f"{type(self).__name__} needs rows in memory or in a file for this: give it some "
+                "of the rows, such as X[:100_000].compute(). What it computes for each row, as "
+                "transform does, works on dask collections."
             )
         if isinstance(X, LazyRows):  # validated before
             return validate_data(self, X, skip_check_array=True, **options)

@@ -355,7 +355,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
 
     def _check_input(self, X):
         check_is_fitted(self)
-        return self._validate_input(X, reset=False)
+        return self._validate_rows(X, accept_sparse="csr", reset=False)
 
     def _propagate(self, X, layers, output_activation):
         """The output of some consecutive layers for every row of X."""

@@ -227,8 +227,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float32 stays float32; a sparse matrix is made dense a few
-            rows at a time.
+            Training data. float32 stays float32, other numbers become float64. All is
+            read, converted or made dense a few rows at a time: a memory-mapped file may be
+            larger than the memory. The rows of a dask array or dataframe stay on its
+            workers.
         y : None
             Ignored, present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -369,7 +371,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             The score. If X does not vary, 1 for a perfect reconstruction, else 0, as in
             `sklearn.metrics.r2_score`; minus infinity if the squared errors overflow.
         """
-        X = self._check_input(X)
+        check_is_fitted(self)
+        X = self._validate_input(X, reset=False)
         weights = check_weights(sample_weight, X)
         unexplained, total = _combined(self._over_chunks("_variations", X, weights))
         if not np.isfinite(unexplained):
