@@ -26,9 +26,9 @@ ROWS_NOTE = "L-BFGS on all rows, {} iterations. Goal: ten times the rows take at
 IMPORT_NOTE = "Beyond what is imported already; medians. Goal: at most 15 ms."
 
 
-def fresh(function, *args):
-    """What a function of this module returns in a new process."""
-    code = f"import json, {__name__} as m; print(json.dumps(m.{function}(*{args!r})))"
+def fresh(function, *args, module=__name__):
+    """What a function of a module beside this one returns in a new process."""
+    code = f"import json, {module} as m; print(json.dumps(m.{function}(*{args!r})))"
     folder = Path(__file__).parent
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)

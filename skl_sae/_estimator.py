@@ -3,7 +3,13 @@
 import sys
 import warnings
 
+import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import assert_all_finite, validate_data
+
+from .backprop.blocks import LazyRows, as_floats, chunks
+
+FLOATS = [np.float64, np.float32]
 
 # Where `make docs` is published; below it the pages of the API have the names that Sphinx gives.
 DOCS = "https://skl-sae.readthedocs.io/en/stable/"
@@ -34,6 +40,36 @@ class Estimator(BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+    def _validate_rows(self, X, **options):
+        """X, or X and y, where X is then float64 or float32.
+
+        scikit-learn would convert an array of integers as a whole, and look for values
+        that are not finite by masks of its size: here both is done a block at a time.
+        """
+        if is_dask(X):
+            raise TypeError(
+                f"{type(self).__name__} needs rows in memory or in a file for this: give it some "
+                "of the rows, such as X[:100_000].compute(). What it computes for each row, as "
+                "transform does, works on dask collections."
+            )
+        if isinstance(X, LazyRows):  # validated before
+            return validate_data(self, X, skip_check_array=True, **options)
+        by_blocks = isinstance(X, np.ndarray) and X.dtype.kind in "buif"
+        how = {"dtype": None, "ensure_all_finite": False} if by_blocks else {"dtype": FLOATS}
+        found = validate_data(self, X, **how, **options)
+        if not by_blocks:
+            return found
+        X, *y = found if isinstance(found, tuple) else (found,)
+        X = as_floats(X)
+        for block in chunks(X):
+            assert_all_finite(block, estimator_name=type(self).__name__, input_name="X")
+        return (X, *y) if y else X
+
+
+def is_dask(X):
+    """Whether X is a collection of dask, which is not imported to find out."""
+    return type(X).__module__.partition(".")[0] == "dask"
 
 
 def _version():

@@ -1,6 +1,5 @@
 """The fit that all estimators share: validate, initialise, minimise, warn, store."""
 
-import math
 import warnings
 from contextlib import nullcontext
 from dataclasses import replace
@@ -12,10 +11,11 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
-from ._estimator import Estimator
+from ._dask import ChunkedObjective, ChunkedRows, refuse, validate
+from ._estimator import Estimator, is_dask
 from ._tasks import FitTasks, without_callbacks
 from ._threads import blas_on_one_thread
 from .backprop.activations import ACTIVATIONS, STEEPNESS
@@ -169,10 +169,10 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
     # -- validate -----------------------------------------------------------------------
 
     def _validate_input(self, X, **options):
-        """X, or X and y, as float64 or float32, dense or CSR."""
-        return validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], **options
-        )
+        """X, or X and y, as float64 or float32, dense or CSR, or in chunks of dask."""
+        if is_dask(X):
+            return validate(self, X, **options)
+        return self._validate_rows(X, accept_sparse="csr", **options)
 
     def _lams(self, network):
         """The weight decay, or that of each layer."""
@@ -191,7 +191,10 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
                 "'auto' or False."
             )
         get_loss(loss, output_activation)
-        objective = Objective(
+        in_chunks = isinstance(X, ChunkedRows)
+        if in_chunks:
+            refuse(self)
+        objective = (ChunkedObjective if in_chunks else Objective)(
             network=network,
             X=X,
             Y=Y,
@@ -311,7 +314,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         """What "lbfgs" runs on before it runs on the objective itself."""
         first = replace(objective, variable_projection=self._projects(objective))
         if self._grows(objective):
-            yield from _samples(first, rng)
+            yield from first.samples(SHARES, rng)
         if first.variable_projection:
             yield 1, first
 
@@ -353,7 +356,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
 
     def _check_input(self, X):
         check_is_fitted(self)
-        return self._validate_input(X, reset=False)
+        return self._validate_rows(X, accept_sparse="csr", reset=False)
 
     def _propagate(self, X, layers, output_activation):
         """The output of some consecutive layers for every row of X."""
@@ -372,19 +375,6 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         intercepts = [b.astype(dtype, copy=False) for b in self.intercepts_[layers]]
         sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
         return Network(sizes, self.activation), coefs, intercepts
-
-
-def _shuffled_rows(objective, rng):
-    """The rows that have a weight, in random order."""
-    s = objective.weights
-    return rng.permutation(objective.n_rows if s is None else np.flatnonzero(s))
-
-
-def _samples(objective, rng):
-    """Pairs of a share and the objective on that share of the rows, each within the next."""
-    order = _shuffled_rows(objective, rng)
-    for share in SHARES:  # one at a time, so that each takes its memory with it
-        yield share, objective.rows(np.sort(order[: math.ceil(share * len(order))]))
 
 
 def _can_project(objective):
@@ -406,7 +396,7 @@ def _pays_to_project(objective):
 
 def _batches(objective, batch_size, rng):
     """The objectives of one epoch: mini-batches of the rows in random order."""
-    order = _shuffled_rows(objective, rng)
+    order = objective.shuffled_rows(rng)
     for start in range(0, len(order), batch_size):
         yield objective.rows(order[start : start + batch_size])
 
@@ -438,9 +428,12 @@ def check_weights(sample_weight, X):
     ValueError
         A weight is negative or not finite, all are zero, or their number is wrong.
     """
+    if isinstance(X, ChunkedRows):
+        return X.weights(sample_weight)
     if sample_weight is None:
         return None
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    rows = np.empty((X.shape[0], 0))  # their number is what counts
+    weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
     if (weights < 0).any():
         raise ValueError("Negative values in data passed to `sample_weight`: weights count rows.")
     largest = weights.max()

@@ -15,9 +15,10 @@ from sklearn.base import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.random import sample_without_replacement
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, fit_context
+from ._dask import by_chunks
 from ._estimator import Estimator
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing
@@ -182,11 +183,12 @@ class ConvolveAndPool(
             patches of another size. The transformer is then as it was.
         """
         _check_encoder(self.encoder)
-        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        X = self._validate_rows(X)
         self._store_shapes(X.shape[1])
         self._fit_encoder(X)
         return self
 
+    @by_chunks
     def transform(self, X):
         """Give the pooled features of images.
 
@@ -202,9 +204,9 @@ class ConvolveAndPool(
             grid, column of the grid, feature of the encoder. float32 stays float32.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        X = self._validate_rows(X, reset=False)
         pooled = np.zeros((len(X), *self.grid_shape_, self._n_codes), X.dtype)
-        for images, rows, columns in product(*self._blocks(len(X), X.itemsize)):
+        for images, rows, columns in product(*self._blocks(len(X), X.dtype.itemsize)):
             codes = self._encode(self._windows(X[images])[:, rows, columns])
             i, j = map(_regions, (rows, columns), self.map_shape_, self._pool_shape)
             touched = images, slice(i[0][0], i[0][-1] + 1), slice(j[0][0], j[0][-1] + 1)
@@ -269,22 +271,32 @@ class ConvolveAndPool(
         self.grid_shape_ = tuple(-(-n // k) for n, k in zip(self.map_shape_, self._pool_shape))
 
     def _fit_encoder(self, X):
-        windows = self._windows(X, stride=1)
         if isinstance(self.encoder, FrozenEstimator):
             self.encoder_ = self.encoder
             _check_frozen(self.encoder, prod(self._patch_shape) * self.image_shape_[2])
         else:
-            self.encoder_ = clone(self.encoder).fit(self._draw(windows))
-        code = self.encoder_.transform(_flatten(windows[:1, :1, :1]))
+            self.encoder_ = clone(self.encoder).fit(self._draw(X))
+        code = self.encoder_.transform(_flatten(self._windows(X[:1])[:, :1, :1]))
         self._n_codes = check_array(code, input_name="the encoder's code").shape[1]
 
-    def _draw(self, windows):
-        """Random patches of all images and positions, one in each row."""
-        shape = windows.shape[:3]
+    def _draw(self, X):
+        """Random patches of all images and positions, one in each row.
+
+        A few images at a time are taken, in their order in X, which may be a file.
+        """
+        shape = (len(X), *self._windows(X[:1], stride=1).shape[1:3])
         rng = check_random_state(self.random_state)
         n = min(self.n_patches, prod(shape))
         drawn = sample_without_replacement(prod(shape), n, random_state=rng)
-        return windows[np.unravel_index(drawn, shape)].reshape(n, -1)
+        patches = np.empty((n, prod(self._patch_shape) * self.image_shape_[2]), X.dtype)
+        in_order = np.argsort(drawn)
+        for some in row_blocks(n, max(1, BLOCK_BYTES // (X.shape[1] * X.dtype.itemsize))):
+            here = in_order[some]
+            image, row, column = np.unravel_index(drawn[here], shape)
+            windows = self._windows(X[image], stride=1)
+            found = windows[np.arange(len(here)), row, column]
+            patches[here] = found.reshape(len(here), -1)
+        return patches
 
     def _windows(self, X, stride=None):
         """All patches as a view (n_images, map rows, map columns, rows, columns, channels)."""

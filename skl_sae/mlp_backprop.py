@@ -1,7 +1,7 @@
 """Multilayer perceptrons for classification and regression as scikit-learn estimators."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -22,8 +22,10 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._compat import Interval, StrOptions, fit_context
+from ._dask import ChunkedRows, by_chunks, in_memory, refuse
+from ._estimator import is_dask
 from ._tasks import without_callbacks
-from .backprop.blocks import propagate
+from .backprop.blocks import in_precision, propagate
 from .backprop.network import Network
 from .backprop.solvers import Result
 from .base import BackpropEstimator, Monitor, all_or_nothing, check_weights
@@ -289,10 +291,14 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float32 stays float32; a sparse matrix is made dense a few
-            rows at a time.
+            Training data. float32 stays float32, other numbers become float64. All is
+            read, converted or made dense a few rows at a time: a memory-mapped file may be
+            larger than the memory. The rows of a dask array or dataframe stay on its
+            workers, without `class_weight`, `early_stopping`, `pretraining`, `batch_size`
+            and several labels for a row.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, a 0/1 matrix of labels, or real targets.
+            Labels, a 0/1 matrix of labels, or real targets; in dask's collections or not
+            where X is one.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative and not all zero.
 
@@ -356,6 +362,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         self._partial_fit(self._prepare(X, y, sample_weight, first, classes))
         return self
 
+    @by_chunks
     def predict(self, X):
         """Predict the targets.
 
@@ -372,6 +379,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return self._decide(self._raw_output(X))
 
     @available_if(_is_classification)
+    @by_chunks
     def predict_proba(self, X):
         """Probability of each class.
 
@@ -392,6 +400,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return self._probabilities(self._raw_output(X))[0]
 
     @available_if(_is_classification)
+    @by_chunks
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`, finite where a probability underflows to 0.
 
@@ -408,6 +417,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         P, log_P = self._probabilities(self._raw_output(X))
         return np.where(P > 0.5, np.log(np.maximum(P, 0.5)), log_P)
 
+    @by_chunks
     def transform(self, X):
         """Compute the activations of the hidden layer ``transform_layer``.
 
@@ -460,6 +470,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             The score; higher is better.
         """
         prediction = self.predict(X)
+        if is_dask(prediction):
+            y, prediction, sample_weight = in_memory(y, prediction, sample_weight)
         metric = accuracy_score if self.task_ == "classification" else r2_score
         return metric(y, prediction, sample_weight=sample_weight)
 
@@ -481,6 +493,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def _prepare(self, X, y, sample_weight=None, reset=True, classes=None):
         if classes is not None and self.task == "regression":
             raise ValueError("classes is for task='classification' only.")
+        if is_dask(X):
+            refuse(self)
         loss = self.loss
         if loss == "auto":
             loss = "log_loss" if self.task == "classification" else "squared_error"
@@ -495,11 +509,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         )
         sample_weight = check_weights(sample_weight, X)
         if self.task == "classification":
-            Y = self._encode_labels(y, classes, goes_on).astype(X.dtype)
+            Y = self._encode_labels(y, classes, goes_on, X.dtype)
             sample_weight = self._weigh_classes(Y, sample_weight)
         else:
             with np.errstate(over="ignore"):  # infinite targets are reported by the fit
-                Y = self._check_targets(y).astype(X.dtype)
+                Y = self._check_targets(y, X.dtype)
         out_activation = self._output_activation(loss)
         hidden = self._hidden_sizes()
         self._check_hidden_layers(len(hidden))
@@ -547,22 +561,12 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         several = len(self.classes_) > 2 and not self._multilabel
         return "softmax" if several and loss == "log_loss" else "logistic"
 
-    def _encode_labels(self, y, classes, goes_on):
+    def _encode_labels(self, y, classes, goes_on, dtype):
         """Set ``classes_`` and return the 0/1 targets, one column for two classes."""
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y")
-        if kind == "multiclass-multioutput":
-            raise ValueError(
-                "y has several columns with more than two classes: fit one network for "
-                "each column, for example with MultiOutputClassifier."
-            )
-        multilabel = kind == "multilabel-indicator"
-        if multilabel:
-            y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-            labels = np.arange(y.shape[1])
+        if isinstance(y, ChunkedRows):
+            labels, multilabel = y.unique(), False
         else:
-            y = column_or_1d(y, warn=True)
-            labels = np.unique(y)
+            y, labels, multilabel = _labels(y)
         new = np.unique(labels if classes is None else classes)
         unknown = np.setdiff1d(labels, new)
         if len(unknown):
@@ -579,7 +583,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         if goes_on:
             self._check_goes_on(new, multilabel)
         self.classes_, self._multilabel = new, multilabel
-        return y if multilabel else label_binarize(y, classes=new)
+        if isinstance(y, ChunkedRows):
+            return y.map(_Binarised(new, dtype), len(new) if len(new) > 2 else 1, dtype)
+        return y.astype(dtype) if multilabel else _Binarised(new, dtype)(y)
 
     def _check_goes_on(self, new, multilabel):
         """Weights fitted to other labels are no start."""
@@ -613,12 +619,15 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 )
         return check_weights(weights * by_class[index], Y)
 
-    def _check_targets(self, y):
+    def _check_targets(self, y, dtype):
         if self.class_weight is not None:
             raise ValueError("class_weight is for task='classification': pass sample_weight.")
         _forget(self, "classes_")
+        if isinstance(y, ChunkedRows):
+            return y.as_columns()
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-        return y[:, np.newaxis] if y.ndim == 1 else y
+        y = y[:, np.newaxis] if y.ndim == 1 else y
+        return in_precision(y, dtype) if y.dtype.kind in "buif" else y.astype(dtype)
 
     # -- pretrain -----------------------------------------------------------------------
 
@@ -683,16 +692,14 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 "early_stopping needs at least two rows held out to compute R²: increase "
                 "validation_fraction."
             )
+        train, held_out = np.sort(train), np.sort(held_out)  # as they lie in a file
         s = objective.sample_weight
         if s is not None and not (s[train].any() and s[held_out].any()):
             raise ValueError(
                 "early_stopping splits the rows into two parts, and in one of them all "
                 "sample weights are zero: leave out the rows without weight."
             )
-        held_out_rows = [
-            None if part is None else part[held_out] for part in (objective.X, objective.Y, s)
-        ]
-        return objective.rows(train), held_out_rows
+        return objective.rows(train), objective.rows(held_out).data()
 
     # -- predict ------------------------------------------------------------------------
 
@@ -742,7 +749,7 @@ class EarlyStopping(Monitor):
     ----------
     estimator : MLPBackprop
         Says how raw outputs become predictions, how long to wait, and ``tol``.
-    X, Y : ndarray
+    X, Y : {ndarray, LazyRows, CSR array}
         The held-out rows and their encoded targets.
     sample_weight : ndarray of shape (n_held_out,) or None
         Their weights.
@@ -792,6 +799,33 @@ class EarlyStopping(Monitor):
         estimator.best_validation_score_ = float(self.best_score)
 
 
+@dataclass
+class _Binarised:
+    """The 0/1 targets of labels, one column for two classes."""
+
+    classes: np.ndarray
+    dtype: np.dtype
+
+    def __call__(self, y):
+        return label_binarize(y, classes=self.classes).astype(self.dtype)
+
+
+def _labels(y):
+    """The targets as an array, the labels, and whether a row may have several."""
+    check_classification_targets(y)
+    kind = type_of_target(y, input_name="y")
+    if kind == "multiclass-multioutput":
+        raise ValueError(
+            "y has several columns with more than two classes: fit one network for "
+            "each column, for example with MultiOutputClassifier."
+        )
+    if kind == "multilabel-indicator":
+        y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+        return y, np.arange(y.shape[1]), True
+    y = column_or_1d(y, warn=True)
+    return y, np.unique(y), False
+
+
 def _label_index(Z):
     """The class of each row: its largest column, or whether its only one is positive."""
     return Z.argmax(axis=1) if Z.shape[1] > 1 else (Z[:, 0] > 0).astype(int)
@@ -838,6 +872,8 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         for name, constraint in MLPBackprop._parameter_constraints.items()
         if name not in ("task", "variable_projection")
     }
+
+    score = MLPBackprop.score  # that of the mixin knows no dask
 
     def __init__(
         self,
@@ -914,6 +950,8 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         for name, constraint in MLPBackprop._parameter_constraints.items()
         if name not in ("task", "loss", "class_weight")
     }
+
+    score = MLPBackprop.score  # that of the mixin knows no dask
 
     def __init__(
         self,

@@ -4,14 +4,14 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, fit_context
-from ._estimator import Estimator
+from ._dask import by_chunks
+from ._estimator import FLOATS, Estimator
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing, check_weights
 
-FLOATS = [np.float64, np.float32]
 BLOCK_ROWS = 1024
 
 
@@ -25,7 +25,7 @@ class _DenseTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator):
 
     def _check_input(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=FLOATS, reset=False)
+        return self._validate_rows(X, reset=False)
 
 
 class ZCAWhitening(_DenseTransformer):
@@ -130,13 +130,14 @@ class ZCAWhitening(_DenseTransformer):
             Bad data or parameters, data so large that their covariance overflows, or a
             singular covariance with ``epsilon=0``. The transformer is then as it was.
         """
-        X = validate_data(self, X, dtype=FLOATS)
+        X = self._validate_rows(X)
         weights = check_weights(sample_weight, X)
         weights = np.ones(len(X)) if weights is None else weights.astype(float)
         self.mean_, covariance = _mean_and_covariance(X, weights)
         self._store(*np.linalg.eigh(covariance))
         return self
 
+    @by_chunks
     def transform(self, X):
         """Whiten X.
 
@@ -158,6 +159,7 @@ class ZCAWhitening(_DenseTransformer):
             np.matmul(centred, whitening, out=white[rows])
         return white
 
+    @by_chunks
     def inverse_transform(self, X):
         """Undo the whitening.
 
@@ -292,10 +294,11 @@ class PatchNormalizer(_DenseTransformer):
             transformer is then as it was.
         """
         self._check_range()
-        X = validate_data(self, X, dtype=FLOATS)
+        X = self._validate_rows(X)
         self.std_ = _std_within_rows(X)
         return self
 
+    @by_chunks
     def transform(self, X):
         """Normalise each patch.
 
@@ -309,7 +312,14 @@ class PatchNormalizer(_DenseTransformer):
         ndarray of shape (n_samples, n_features)
             The normalised patches; float32 stays float32.
         """
-        patches = _centre_rows(self._check_input(X))
+        X = self._check_input(X)
+        normalised = np.empty(X.shape, X.dtype)
+        for rows in row_blocks(len(X), BLOCK_ROWS):
+            normalised[rows] = self._normalise(X[rows])
+        return normalised
+
+    def _normalise(self, X):
+        patches = _centre_rows(X)
         if self.n_std is None:
             return patches
         limit = float(self.n_std * self.std_)
@@ -378,7 +388,7 @@ def _std_within_rows(X):
             np.square(_centre_rows(X[rows]), dtype=float).sum()
             for rows in row_blocks(len(X), BLOCK_ROWS)
         )
-    return float(np.sqrt(_finite(total) / X.size))
+    return float(np.sqrt(_finite(total) / (X.shape[0] * X.shape[1])))
 
 
 def _finite(squares):

@@ -1,6 +1,7 @@
 """The sparse autoencoder of the UFLDL tutorial as a scikit-learn estimator."""
 
 import warnings
+from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
@@ -10,7 +11,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import Interval, StrOptions, fit_context
-from .backprop.blocks import dense, row_blocks
+from ._dask import ChunkedRows, by_chunks
+from ._tasks import without_callbacks
+from .backprop.blocks import as_floats, chunks, dense, row_blocks
 from .backprop.network import Network
 from .base import BackpropEstimator, all_or_nothing, check_weights
 
@@ -227,8 +230,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float32 stays float32; a sparse matrix is made dense a few
-            rows at a time.
+            Training data. float32 stays float32, other numbers become float64. All is
+            read, converted or made dense a few rows at a time: a memory-mapped file may be
+            larger than the memory. The rows of a dask array or dataframe stay on its
+            workers.
         y : None
             Ignored, present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -275,6 +280,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         self._partial_fit(objective)
         return self
 
+    @by_chunks
     def transform(self, X):
         """Encode X.
 
@@ -290,6 +296,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         """
         return self._propagate(self._check_input(X), slice(1), self.activation)
 
+    @by_chunks
     def inverse_transform(self, X):
         """Decode codes. The result is a reconstruction, not an exact inverse.
 
@@ -312,6 +319,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             )
         return self._propagate(code, slice(1, 2), self.output_activation)
 
+    @by_chunks
     def predict(self, X):
         """Reconstruct X: encode and decode it.
 
@@ -327,6 +335,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         """
         return self._propagate(self._check_input(X), slice(2), self.output_activation)
 
+    @by_chunks
     def score_samples(self, X):
         """Return minus the squared error of each row's reconstruction, -‖x - x̂‖².
 
@@ -365,12 +374,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             The score. If X does not vary, 1 for a perfect reconstruction, else 0, as in
             `sklearn.metrics.r2_score`; minus infinity if the squared errors overflow.
         """
-        X = self._check_input(X)
+        check_is_fitted(self)
+        X = self._validate_input(X, reset=False)
         weights = check_weights(sample_weight, X)
-        weights = np.ones(X.shape[0]) if weights is None else weights.astype(float)
-        with np.errstate(over="ignore", invalid="ignore"):
-            unexplained = float(weights @ self._squared_errors(X))
-            total = _total_variation(X, weights)
+        unexplained, total = _combined(self._over_chunks("_variations", X, weights))
         if not np.isfinite(unexplained):
             return -np.inf
         if total == 0:
@@ -408,9 +415,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def _warn_out_of_range(self, X):
         low, high = RANGES.get(self.output_activation, (-np.inf, np.inf))
-        values = X.data if issparse(X) else X
         slack = np.sqrt(np.finfo(X.dtype).eps)  # scalers miss the ends by rounding
-        if values.size and (values.min() < low - slack or values.max() > high + slack):
+        if np.isfinite(low) and any(
+            smallest < low - slack or largest > high + slack for smallest, largest in _ranges(X)
+        ):
             warnings.warn(
                 f"X has values outside [{low}, {high}], which a decoder with "
                 f"output_activation={self.output_activation!r} can't reproduce: scale X, "
@@ -422,16 +430,33 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def _store(self, objective, result):
         super()._store(objective, result)
-        X, s = objective.X, objective.sample_weight
+        X = objective.X
+        codes, weights = zip(*self._over_chunks("_sum_of_codes", X, objective.sample_weight))
+        self.mean_activation_ = (sum(codes) / sum(weights)).astype(X.dtype)
+
+    def _over_chunks(self, name, X, s):
+        """``[method(X, s)]``, or that of each chunk of dask that has rows."""
+        if not isinstance(X, ChunkedRows):
+            return [getattr(self, name)(X, s)]
+        return [part for part in X.each(_OfRows(name, without_callbacks(self)), s) if part]
+
+    def _sum_of_codes(self, X, s):
+        """The sum of the codes of rows with weights s, and of these weights."""
         sums = {}  # by block, and added in order: the same bits for any number of threads
 
         def add(rows, block, code):
             sums[rows.start] = code.sum(axis=0, dtype=float) if s is None else s[rows] @ code
 
         self._over_blocks(add, X, slice(1), self.activation)
-        n_rows = X.shape[0] if s is None else s.sum(dtype=float)
         total = sum(sums[start] for start in sorted(sums))
-        self.mean_activation_ = (total / n_rows).astype(X.dtype)
+        return total, X.shape[0] if s is None else s.sum(dtype=float)
+
+    def _variations(self, X, s):
+        """Of rows with weights s: their sum, mean, and what a reconstruction leaves of what."""
+        s = np.ones(X.shape[0]) if s is None else s.astype(float)
+        with np.errstate(over="ignore", invalid="ignore"):
+            unexplained = float(s @ self._squared_errors(X))
+            return s.sum(), unexplained, *_mean_and_variation(X, s)
 
     def _squared_errors(self, X):
         errors = np.empty(X.shape[0], X.dtype)
@@ -444,8 +469,27 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         return errors
 
 
-def _total_variation(X, weights):
-    """Σ s ‖x - x̄‖², x̄ the weighted mean; exactly zero where no column varies."""
+@dataclass
+class _OfRows:
+    """A method of an estimator for the rows of a chunk and their weights."""
+
+    name: str
+    estimator: object
+
+    def __call__(self, X, s):
+        return getattr(self.estimator, self.name)(as_floats(X), s) if len(X) else None
+
+
+def _ranges(X):
+    """The smallest and largest value of X, or of each of its blocks."""
+    if isinstance(X, ChunkedRows):
+        return [X.range()]
+    blocks = [X.data] if issparse(X) else chunks(X)
+    return ((block.min(), block.max()) for block in blocks if block.size)
+
+
+def _mean_and_variation(X, weights):
+    """The weighted mean x̄ and Σ s ‖x - x̄‖², which is exactly zero where no column varies."""
     origin = dense(X, slice(1)).astype(float)
 
     def shifted():
@@ -453,4 +497,19 @@ def _total_variation(X, weights):
             yield weights[rows], dense(X, rows) - origin
 
     mean = sum(s @ D for s, D in shifted()) / weights.sum()
-    return float(sum(s @ ((D - mean) ** 2).sum(axis=1) for s, D in shifted()))
+    total = float(sum(s @ ((D - mean) ** 2).sum(axis=1) for s, D in shifted()))
+    return origin[0] + mean, total
+
+
+def _combined(parts):
+    """What is left of the variation of all rows, and that, of parts of them.
+
+    Each part is its weight w, what is left of it, its mean and its variation. The means of the
+    parts vary by Σ w ‖m - x̄‖² about the mean of all.
+    """
+    parts = [part for part in parts if part[0] > 0]
+    weights, unexplained, means, totals = zip(*parts)
+    with np.errstate(over="ignore", invalid="ignore"):
+        D = np.array(means) - means[0]
+        D -= np.average(D, axis=0, weights=weights)
+        return sum(unexplained), sum(totals) + float(weights @ np.square(D).sum(axis=1))

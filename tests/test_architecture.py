@@ -25,6 +25,7 @@ ORDER = [
     "_threads",
     "_tasks",
     "_estimator",
+    "_dask",
     "callbacks",
     "base",
     "preprocessing",

@@ -11,6 +11,7 @@ from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencod
 from skl_sae import base as base_module
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.solvers import SHARES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -54,9 +55,8 @@ def test_rows_without_weight_are_in_no_sample():
     weights[::2] = 0
     seen = [
         objective.index
-        for _, objective in base_module._samples(
-            Objective(Network((64, 2, 64)), DIGITS, sample_weight=weights),
-            np.random.RandomState(0),
+        for _, objective in Objective(Network((64, 2, 64)), DIGITS, sample_weight=weights).samples(
+            SHARES, np.random.RandomState(0)
         )
     ]
     assert [len(rows) for rows in seen] == [29, 113, 449]

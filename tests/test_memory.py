@@ -60,8 +60,8 @@ def test_activations_are_kept_within_the_working_memory():
     """One row of 200 features and 300 codes takes 2,400 bytes from pass to pass."""
     from sklearn import config_context
 
-    X = np.tile(ROWS[:8000], 7)[:, :200]
+    X = np.tile(ROWS[:24_000], 7)[:, :200]
     sae = SparseAutoencoder(300, max_iter=1, growing_samples=False, random_state=0)
     with config_context(working_memory=1):
         small = peak_of(lambda: sae.fit(X))
-    assert peak_of(lambda: sae.fit(X)) - small > 0.9 * 8000 * 2400
+    assert peak_of(lambda: sae.fit(X)) - small > 0.9 * 24_000 * 2400

@@ -40,6 +40,52 @@ def row_blocks(n_rows, block_size):
     return [slice(start, min(start + block_size, n_rows)) for start in starts]
 
 
+class LazyRows:
+    """Some rows of an array in some precision, taken and converted when they are asked for.
+
+    So a file of bytes, or a part of a file, is read as floats without a copy of it. What
+    the rest of the package asks of a matrix is its shape, its dtype and rows of it.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, ...)
+        The rows, memory-mapped perhaps.
+    dtype : dtype
+        Their precision.
+    index : ndarray of int of shape (n_rows,), default=None
+        Which of them; None means all.
+    """
+
+    def __init__(self, values, dtype, index=None):
+        self.values, self.dtype, self.index = values, np.dtype(dtype), index
+        n_rows = len(values) if index is None else len(index)
+        self.shape = (n_rows, *values.shape[1:])
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        at = rows if self.index is None else self.index[rows]
+        with np.errstate(over="ignore"):  # what is too large shows as infinite
+            return self.values[at].astype(self.dtype, copy=False)
+
+
+def in_precision(X, dtype):
+    """X itself if it has this dtype; else its rows are converted as they are taken."""
+    return X if X.dtype == dtype else LazyRows(X, dtype)
+
+
+def as_floats(X):
+    """X itself if it is float64 or float32; else its rows become float64 as they are taken."""
+    return in_precision(X, X.dtype if X.dtype in (np.float64, np.float32) else np.float64)
+
+
+def chunks(X, n_bytes=2**22):
+    """All rows of X in order, as dense blocks that are small beside X."""
+    row_bytes = X.dtype.itemsize * max(1, X.shape[1])
+    return (dense(X, rows) for rows in row_blocks(X.shape[0], max(1, n_bytes // row_bytes)))
+
+
 def dense(X, rows):
     """The rows as a dense array: a view, or a small copy where X is sparse."""
     block = X[rows]
@@ -136,7 +182,7 @@ def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads
         Gets the slice of rows, these rows of X, and their output, ndarray of shape
         (n_block, n_outputs), in a buffer that a later block overwrites. Threads call it
         in any order.
-    X : {ndarray, CSR array} of shape (n_rows, n_features)
+    X : {ndarray, LazyRows, CSR array} of shape (n_rows, n_features)
         Input, float64 or float32.
     network : Network
         Its shape; it may be some consecutive layers of a larger one.

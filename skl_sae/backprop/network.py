@@ -64,7 +64,11 @@ class Network:
     def gradient_buffer(self):
         """A zero gradient of every weight and bias, as ``(flat, coefs, intercepts)``."""
         flat = np.zeros(sum(self._lengths(tied=False)))
-        return flat, *self._split(flat, tied=False)
+        return flat, *self.views(flat)
+
+    def views(self, flat):
+        """Views of such a flat gradient as ``(coefs, intercepts)``."""
+        return self._split(flat, tied=False)
 
     def fold(self, flat):
         """The gradient for ``theta``: a tied weight collects both of its uses."""

@@ -8,11 +8,13 @@ The sums over the rows are exact for every block size; a block is no mini-batch.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .activations import ACTIVATIONS, STEEPNESS
-from .blocks import Lanes, dense
+from .blocks import Lanes, LazyRows, dense
 from .losses import get_loss
 from .network import Network, affine, backward, forward
 from .penalties import kl_sparsity, weight_decay
@@ -31,10 +33,10 @@ class Objective:
     ----------
     network : Network
         Layer sizes and hidden activation.
-    X : {ndarray, CSR array} of shape (n_rows, n_features)
+    X : {ndarray, LazyRows, CSR array} of shape (n_rows, n_features)
         Input, float64 or float32: the dtype of all that is computed on the rows.
         The sums over the rows are float64.
-    Y : ndarray of shape (n_rows, n_outputs), default=None
+    Y : {ndarray, LazyRows} of shape (n_rows, n_outputs), default=None
         Targets; None means X itself, as in an autoencoder.
     sample_weight : ndarray of shape (n_rows,), default=None
         Weights s of the rows, not negative and not all zero. Only their ratios matter.
@@ -58,7 +60,7 @@ class Objective:
         ``network.hidden``; `reduce` and `expand` lead there and back.
     memory : float, default=2**30
         Bytes that may keep activations from the first pass over the rows to the second:
-        see `_kept`. It does not change a bit of the result.
+        see `_kept`. It never changes the result beyond rounding.
     """
 
     network: Network
@@ -93,29 +95,48 @@ class Objective:
             coefs, intercepts = self._layout.unpack(theta.astype(self.X.dtype, copy=False))
             decayed, _ = self._layout.unpack(theta)
             reference = self._reference_code(coefs, intercepts)
-            rates, moments = self._first_pass(coefs, intercepts, reference)
+            sums = self._code_sums(coefs, intercepts, reference)
+            rates, moments = sums[: len(self._rated)], sums[len(self._rated) :]
             if moments:
                 W, b = self._best_output(theta, moments, reference)
                 decayed.append(W)
                 coefs.append(W.astype(self.X.dtype))
                 intercepts.append(b.astype(self.X.dtype))
             sparsity, code_gradients = self._sparsity(rates)
-            misfit, (flat, *gradient) = self._misfit(coefs, intercepts, code_gradients)
+            misfit, flat, *later = self._loss_sums(coefs, intercepts, code_gradients)
+            if later:
+                *rates, slopes = later
+                sparsity, code_gradients = self._sparsity(rates)
+                self._push(flat, slopes, code_gradients)
+            flat /= self._total_weight
             decay, decay_gradient = weight_decay(decayed, self.lam)
-            for total, part in zip(gradient[0], decay_gradient):
+            for total, part in zip(self._layout.views(flat)[0], decay_gradient):
                 total += part
-        return float(misfit + decay + sparsity), self._layout.fold(flat)
+        return float(misfit / self._total_weight + decay + sparsity), self._layout.fold(flat)
 
     def rows(self, index):
         """The same objective on some of its rows, without a copy of them."""
         return replace(self, index=index if self.index is None else self.index[index])
+
+    def shuffled_rows(self, rng):
+        """The rows that have a weight, in random order."""
+        s = self.weights
+        return rng.permutation(self.n_rows if s is None else np.flatnonzero(s))
+
+    def samples(self, shares, rng):
+        """Pairs of a share and the objective on that share of the rows, each in the next."""
+        order = self.shuffled_rows(rng)
+        for share in shares:  # one at a time, so that each takes its memory with it
+            yield share, self.rows(np.sort(order[: ceil(share * len(order))]))
 
     def data(self):
         """X, Y and the weights of the rows that count."""
         if self.index is None:
             return self.X, self.Y, self.sample_weight
         Y = None if self.Y is None else self.Y[self.index]
-        return self.X[self.index], Y, self.weights
+        if issparse(self.X):
+            return self.X[self.index], Y, self.weights
+        return LazyRows(self.X, self.X.dtype, self.index), Y, self.weights
 
     def reduce(self, theta):
         """The part of all parameters that the objective is a function of."""
@@ -152,18 +173,18 @@ class Objective:
 
     # -- the parts of J -----------------------------------------------------------------
 
-    def _first_pass(self, coefs, intercepts, reference=None):
-        """What must be known of all rows before the gradient of one.
+    def _code_sums(self, coefs, intercepts, reference=None):
+        """First pass: sums over the rows that must be known before the gradient of one.
 
         Returns
         -------
-        rates : list of ndarray of shape (2, n_units)
-            With a sparsity penalty: the means of both sides of each hidden unit.
-        moments : list of ndarray
-            With variable projection: the `Moments` that determine the best output layer.
+        list of ndarray
+            With a sparsity penalty, for each hidden layer the sums of both sides of its
+            units, of shape (2, n_units). With variable projection then the `Moments` that
+            determine the best output layer.
         """
         if not self._has_first_pass:
-            return [], []
+            return []
         kept, lane_moments = self._kept, self._lane_moments
 
         def lane_sums(blocks, work):
@@ -179,14 +200,9 @@ class Objective:
                     total += part
                 if moments:
                     moments.add(A[-1], Y, s, reference, buffers, products)
-            return rates, moments
+            return *rates, *moments
 
-        rates, moments = (
-            [sum(parts) for parts in zip(*per_lane)]
-            for per_lane in zip(*self._lanes.map(lane_sums))
-        )
-        # on + off is exactly one: else its rounding in float32 would enter KL
-        return [total / total.sum(axis=0) for total in rates], moments
+        return _added(self._lanes.map(lane_sums))
 
     def _hidden(self, X, coefs, intercepts, rows, kept, buffers, s=None):
         """Forward through the hidden layers, into memory that is kept if there is some."""
@@ -215,35 +231,44 @@ class Objective:
 
     def _sparsity(self, rates):
         """β Σ KL(ρ ‖ ρ̂), and β KL' / k for each unit: its derivative by the sum of a."""
-        if self.beta == 0:
+        if not rates:
             return 0.0, None
         # A rate below the floor counts as the floor, so that beta / rate is finite.
         floor = float(np.finfo(self.X.dtype).tiny) ** 0.8
         value, gradients = 0.0, []
-        for on, off in rates:
+        for sums in rates:
+            on, off = _rates(sums)
             kl, gradient = kl_sparsity(on, off, self.rho, floor)
             value += self.beta * kl
             gradients.append(self.beta * gradient / STEEPNESS[self.network.activation])
         return value, [g.astype(self.X.dtype) for g in gradients]
 
-    def _misfit(self, coefs, intercepts, code_gradients):
-        """Last pass: the mean loss, and the gradient of all but the weight decay.
+    def _loss_sums(self, coefs, intercepts, code_gradients):
+        """Last pass: sums over the rows of the loss and of its gradient.
 
-        The gradient comes as the flat buffer of every weight and bias, and its parts.
+        Returns
+        -------
+        list
+            The loss, and the gradient by every weight and bias as one flat array, that of
+            the sparsity penalty included. In one pass it is not, and `_code_sums` of the
+            rows follow, and what `_push` needs.
         """
         loss = get_loss(self.loss, self.output_activation)
-        kept, lane_gradients = self._kept, self._lane_gradients
+        kept, lane_gradients, one_pass = self._kept, self._lane_gradients, self._one_pass
 
         def lane_sums(blocks, work):
-            value, gradient = 0.0, lane_gradients[blocks[0].start]
-            gradient[0].fill(0)
+            value, gradient, later = 0.0, *lane_gradients[blocks[0].start]
+            for total in (gradient[0], *later[:2]):
+                total.fill(0)
             for rows in blocks:
                 (X, Y, s), buffers = self._block(rows), work.cut(rows)
+                weights = buffers.ones if s is None else s
                 if kept:
                     outputs, slopes = _of_rows(kept, rows)
                     A = [X, *outputs]
                 else:
-                    A, _ = self._hidden(X, coefs, intercepts, rows, kept, buffers)
+                    weights = weights if one_pass else None
+                    A, sums = self._hidden(X, coefs, intercepts, rows, kept, buffers, weights)
                     slopes = buffers.slopes
                 delta = affine(A[-1], coefs[-1], intercepts[-1], out=buffers.outputs[-1])
                 push = code_gradients
@@ -255,14 +280,23 @@ class Objective:
                     delta *= s[:, np.newaxis]
                     push = push and [np.outer(s, g) for g in code_gradients]
                 backward(A, delta, coefs, push, gradient[1:], slopes, buffers)
-            return value, gradient
+                if one_pass:
+                    later[0][:] += sums[0]
+                    _add_slopes(later[1:], X, slopes[0], s, buffers)
+            return value, gradient[0], *later[:2]
 
-        value, total = 0.0, self._layout.gradient_buffer()
-        for lane_value, lane_gradient in self._lanes.map(lane_sums):
-            value += lane_value
-            total[0][:] += lane_gradient[0]
-        total[0][:] /= self._total_weight
-        return value / self._total_weight, total
+        return _added(self._lanes.map(lane_sums))
+
+    def _push(self, flat, slopes, code_gradients):
+        """Add the gradient of the sparsity penalty after the only pass over the rows.
+
+        It adds the same β KL' / k to the delta of every row before f', so that it can be
+        taken out of the sum: dJ/dW of the first layer gains Xᵀ(s f') times it.
+        """
+        W, b = self._layout.views(flat)
+        of_W, of_b = self.network.hidden.views(slopes)
+        W[0] += of_W[0] * code_gradients[0]
+        b[0] += of_b[0] * code_gradients[0]
 
     # -- the rows -----------------------------------------------------------------------
 
@@ -290,9 +324,15 @@ class Objective:
         """Units of the hidden layers whose mean code is asked for."""
         return self.network.sizes[1:-1] if self.beta > 0 else ()
 
+    @cached_property
+    def _one_pass(self):
+        """Whether the sparsity penalty is added after the only pass over the rows."""
+        one_code = self.beta > 0 and len(self.network.sizes) == 3
+        return one_code and not self.variable_projection and not self._kept
+
     @property
     def _has_first_pass(self):
-        return self.beta > 0 or self.variable_projection
+        return (self.beta > 0 or self.variable_projection) and not self._one_pass
 
     @cached_property
     def _last(self):
@@ -305,8 +345,15 @@ class Objective:
 
     @cached_property
     def _lane_gradients(self):
-        """A buffer for the gradient of each lane, by its first row."""
-        return {lane[0].start: self._layout.gradient_buffer() for lane in self._lanes.lanes}
+        """Buffers for the gradient of each lane and for the rest, by its first row."""
+
+        def buffers():
+            if not self._one_pass:
+                return self._layout.gradient_buffer(), ()
+            slopes, *views = self.network.hidden.gradient_buffer()
+            return self._layout.gradient_buffer(), (np.zeros((2, *self._rated)), slopes, views)
+
+        return {lane[0].start: buffers() for lane in self._lanes.lanes}
 
     @cached_property
     def _lane_moments(self):
@@ -331,7 +378,7 @@ class Objective:
         n_features, *units, _ = self.network.sizes
         n_bytes = 2 * self.n_rows * sum(units) * self.X.dtype.itemsize
         limit = self.memory * (SHORT_SHARE if n_features < SHORT_ROW else 1)
-        if n_bytes > limit or not self._has_first_pass:
+        if n_bytes > limit or not (self.beta > 0 or self.variable_projection):
             return []
         return [[np.empty((self.n_rows, n), self.X.dtype) for n in units] for _ in range(2)]
 
@@ -339,3 +386,22 @@ class Objective:
 def _of_rows(arrays, rows):
     """These rows of lists of arrays."""
     return [[a[rows] for a in part] for part in arrays]
+
+
+def _rates(sums):
+    """Means of both sides of each unit, exactly one together: else its rounding enters KL."""
+    return sums / sums.sum(axis=0)
+
+
+def _added(per_lane):
+    """The sums of each lane, added in the order of the lanes."""
+    return [sum(parts) for parts in zip(*per_lane)]
+
+
+def _add_slopes(totals, X, slopes, s, work):
+    """Add Xᵀ(s f') and the sum of s f' of a block; the slopes are lost."""
+    _, ((W,), (b,)) = totals
+    if s is not None:
+        slopes *= s[:, np.newaxis]
+    W += np.matmul(X.T, slopes, out=work.products[0])
+    b += work.ones @ slopes

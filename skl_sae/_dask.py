@@ -1,0 +1,438 @@
+"""Fits and predictions on dask collections, whose rows stay where they are.
+
+The solver runs here. An evaluation of the objective sends the weights to every chunk of rows,
+where `Objective` makes the same sums over the rows as ever, and adds them up as a tree. Sums are
+added in a fixed order, so that a chunking has the same bits in every run.
+
+dask is imported by what is used with its collections only.
+"""
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, wraps
+
+import numpy as np
+from sklearn import get_config
+from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+
+from ._estimator import FLOATS, is_dask
+from ._tasks import without_callbacks
+from ._threads import blas_on_one_thread
+from .backprop.blocks import as_floats, chunks, in_precision
+from .backprop.objective import Objective
+
+# Sums that a task of the tree adds up.
+BRANCHES = 8
+
+# What works on rows in one place only, and the value that does without.
+UNSUPPORTED = {
+    "batch_size": None,
+    "early_stopping": False,
+    "pretraining": None,
+    "class_weight": None,
+}
+
+
+class ChunkedRows:
+    """Rows in chunks that are kept in memory, on whatever machine.
+
+    Parameters
+    ----------
+    array : dask array of shape (n_rows,) or (n_rows, n_columns)
+        Of known chunk sizes, cut between rows only. It is persisted.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Float64 or float32, in which the rows are computed with.
+    parts : list of Delayed
+        The chunks, NumPy arrays.
+    """
+
+    def __init__(self, array):
+        self.array = array.persist()
+        self.shape, self.sizes = array.shape, array.chunks[0]
+        self.dtype = array.dtype if array.dtype in FLOATS else np.dtype(np.float64)
+        self.parts = list(self.array.to_delayed().ravel())
+
+    def __len__(self):
+        return self.shape[0]
+
+    def each(self, function, *others):
+        """``function(rows, ...)`` of every chunk of these and of others like them."""
+        import dask
+
+        return dask.compute(*_delayed_each(function, self, *others))
+
+    def map(self, function, n_columns, dtype):
+        """Rows that are a function of these, as so many columns, or None for no columns."""
+        return ChunkedRows(_map_blocks(self.array, function, n_columns, dtype))
+
+    def aligned(self, values, name):
+        """Other values of the same rows, from a dask collection or an array.
+
+        Raises
+        ------
+        ValueError
+            Their number is another.
+        """
+        import dask.array
+
+        values = _as_array(values) if is_dask(values) else np.asarray(values)
+        if is_dask(values):
+            values = _known_sizes(values.persist())
+        if values.ndim == 0 or len(values) != len(self):
+            raise ValueError(
+                f"X and {name} have inconsistent numbers of samples: X has {len(self)}, and the "
+                f"shape of {name} is {values.shape}."
+            )
+        cut = (self.sizes, *((n,) for n in values.shape[1:]))
+        if is_dask(values):
+            return ChunkedRows(values.rechunk(cut))
+        return ChunkedRows(dask.array.from_array(values, chunks=cut))
+
+    def weights(self, sample_weight):
+        """The same as `base.check_weights`, one chunk at a time."""
+        if sample_weight is None:
+            return None
+        if np.ndim(sample_weight) == 0 and not is_dask(sample_weight):
+            sample_weight = np.full(len(self), sample_weight, float)
+        s = self.aligned(sample_weight, "sample_weight")
+        if len(s.shape) != 1:
+            raise ValueError(f"sample_weight must have one dimension, not {len(s.shape)}.")
+        smallest, largest = s.range("sample_weight")
+        if smallest < 0:
+            raise ValueError(
+                "Negative values in data passed to `sample_weight`: weights count rows."
+            )
+        if largest == 0:
+            raise ValueError("All sample weights are zero: give at least one row a weight.")
+        return s.map(_Scaled(largest, self.dtype), None, self.dtype)
+
+    def range(self, name=None):
+        """The smallest and the largest value; with a name, all are checked to be finite."""
+        found = [pair for pair in self.each(_Range(name)) if pair]
+        return min(low for low, _ in found), max(high for _, high in found)
+
+    def as_columns(self):
+        """The same, as a matrix."""
+        return ChunkedRows(self.array[:, np.newaxis]) if len(self.shape) == 1 else self
+
+    def unique(self):
+        """The labels that occur."""
+        if len(self.shape) > 1:
+            raise ValueError(
+                "With dask collections y must have one dimension: several labels for each row "
+                "need NumPy arrays."
+            )
+        return np.unique(np.concatenate(self.each(_labels)))
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkedObjective(Objective):
+    """`Objective` of `ChunkedRows`, all of them or a sample of each chunk.
+
+    Attributes
+    ----------
+    share : float, default=1
+        Of each chunk this share of the rows that have a weight counts.
+    seed : int, default=0
+        Says which. A smaller share is a part of a larger one.
+    """
+
+    share: float = 1
+    seed: int = 0
+
+    def samples(self, shares, rng):
+        """Pairs of a share and the objective on it, drawn where the rows are."""
+        seed = int(rng.randint(2**31))
+        for share in shares:
+            yield share, replace(self, share=share, seed=seed)
+
+    @property
+    def n_rows(self):
+        return len(self.X)
+
+    def _code_sums(self, *parameters):
+        return self._add_up("_code_sums", parameters) if self._has_first_pass else []
+
+    def _loss_sums(self, *parameters):
+        return self._add_up("_loss_sums", parameters)
+
+    def _add_up(self, sums, parameters):
+        """These sums over the rows of all chunks: one task for each, then a tree."""
+        import dask
+
+        given = dask.delayed((self._settings, sums, parameters), pure=False, traverse=False)
+        evaluate = dask.delayed(_sums_of_chunk, pure=False)
+        parts = [evaluate(given, *data) for data in self._data]
+        add = dask.delayed(_added, pure=False)
+        while len(parts) > 1:
+            parts = [add(parts[i : i + BRANCHES]) for i in range(0, len(parts), BRANCHES)]
+        return parts[0].compute()
+
+    @cached_property
+    def _settings(self):
+        """Everything but the rows."""
+        values = {field.name: getattr(self, field.name) for field in fields(Objective)}
+        rows = dict.fromkeys(("X", "Y", "sample_weight"))
+        return self.X.dtype, Objective(**values | rows | {"n_threads": 1, "memory": 0})
+
+    @cached_property
+    def _data(self):
+        """For each chunk its rows of X, Y and the weights, and the index of its sample."""
+        import dask
+
+        columns = [_parts(rows, self.X) for rows in (self.X, self.Y, self.sample_weight)]
+        index = [None] * len(columns[0])
+        if self.share < 1:
+            draw = dask.delayed(_sample, pure=False)
+            index = [
+                draw(X, s, self.share, (self.seed, i))
+                for i, (X, s) in enumerate(zip(columns[0], columns[2]))
+            ]
+            index = dask.persist(*index)
+        return list(zip(*columns, index))
+
+    @cached_property
+    def _total_weight(self):
+        import dask
+
+        if self.sample_weight is None and self.share == 1:
+            return float(self.n_rows)
+        weigh = dask.delayed(_weight_of_chunk, pure=False)
+        return float(sum(dask.compute(*(weigh(*data) for data in self._data))))
+
+    def _block(self, rows):
+        """The first rows, from the first chunk that has some."""
+        return self._first_rows[rows], None, None
+
+    @cached_property
+    def _first_rows(self):
+        first = next(part for part, n in zip(self.X.parts, self.X.sizes) if n)
+        rows = first[:64].compute()
+        return rows.astype(self.X.dtype)
+
+    @cached_property
+    def _kept(self):
+        return []
+
+
+def by_chunks(method):
+    """Let a method that takes X alone give a lazy dask array for a dask collection."""
+
+    @wraps(method)
+    def apply(self, X):
+        return _lazy(self, method, X) if is_dask(X) else method(self, X)
+
+    return apply
+
+
+def in_memory(*values):
+    """Dask collections as NumPy arrays; anything else as it is."""
+    import dask
+
+    return dask.compute(*(_as_array(v) if is_dask(v) else v for v in values), traverse=False)
+
+
+def _lazy(estimator, method, X):
+    check_is_fitted(estimator)
+    names, X, name = _names(X), _checked(X), method.__name__
+    if name == "transform":
+        _refuse_frames(estimator)
+    if name != "inverse_transform":
+        validate_data(estimator, names, skip_check_array=True, reset=False)
+    fitted = without_callbacks(estimator)
+    for attribute in ("feature_names_in_", "_sklearn_output_config"):
+        vars(fitted).pop(attribute, None)
+    one = np.zeros((1, X.shape[1]), X.dtype if X.dtype.kind in "biuf" else float)
+    example = method(fitted, one)  # raises here, and not in a task, what is not about the rows
+    n_columns = example.shape[1] if example.ndim > 1 else None
+    return _map_blocks(X, _Method(name, fitted), n_columns, example.dtype)
+
+
+def _refuse_frames(estimator):
+    own = vars(estimator).get("_sklearn_output_config", {})
+    wanted = own.get("transform", get_config()["transform_output"])
+    if wanted != "default":
+        raise ValueError(
+            f"transform gives dask arrays for dask collections, not {wanted!r}: use "
+            "set_output(transform='default'), or transform parts that fit into memory."
+        )
+
+
+def refuse(estimator):
+    """Raise where a parameter asks for what works on rows in one place only."""
+    for name, plain in UNSUPPORTED.items():
+        value = getattr(estimator, name, plain)
+        if value is not plain and value != plain:
+            raise ValueError(
+                f"{name}={value!r} does not work with dask collections: set it to {plain}, or "
+                "give NumPy arrays."
+            )
+
+
+def validate(estimator, X, y=(), *, reset=True, **unused):
+    """X, or X and y, as `ChunkedRows` of finite numbers; y may hold labels of any kind.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The collection is no matrix of numbers, or y has other rows.
+    """
+    names, X = _names(X), _checked(X)
+    validate_data(estimator, names, skip_check_array=True, reset=reset)
+    X = ChunkedRows(_known_sizes(X.persist()))
+    if len(X) == 0:
+        raise ValueError("X has no rows: at least one is needed.")
+    X.range("X")
+    if isinstance(y, tuple) and y == ():
+        return X
+    if y is None:
+        raise ValueError(f"{type(estimator).__name__} needs targets: give y.")
+    y = X.aligned(y, "y")
+    if y.array.dtype.kind == "f":
+        y.range("y")
+    return X, ChunkedRows(y.array[:, 0]) if y.shape[1:] == (1,) else y
+
+
+def _checked(X):
+    """A dask array of numbers whose chunks hold whole rows."""
+    X = _as_array(X)
+    if X.ndim != 2:
+        raise ValueError(
+            f"Expected 2D array, got a dask array of {X.ndim} dimensions instead: reshape it."
+        )
+    if not isinstance(X._meta, np.ndarray) or X.dtype.kind not in "buif":
+        raise TypeError(
+            "A dask collection must have chunks that are NumPy arrays of numbers, not "
+            f"{type(X._meta).__name__} of {X.dtype}: use map_blocks or astype first."
+        )
+    if np.isnan(X.shape[1]):
+        raise ValueError("The number of features is unknown: call X.compute_chunk_sizes() first.")
+    return X if X.numblocks[1] == 1 else X.rechunk({1: -1})
+
+
+def _as_array(X):
+    """A dask array of a dask collection."""
+    X = X.to_dask_array() if hasattr(type(X), "to_dask_array") else X
+    if not hasattr(type(X), "rechunk"):
+        raise TypeError(
+            f"Of dask's collections arrays and dataframes are taken, not {type(X).__name__}: "
+            "convert it."
+        )
+    return X
+
+
+def _known_sizes(X):
+    return X.compute_chunk_sizes() if np.isnan(X.shape[0]) else X
+
+
+def _names(X):
+    """Something without rows that has the columns of X, and their names."""
+    is_frame = hasattr(type(X), "to_dask_array")
+    return X._meta if is_frame else np.empty((0, *_as_array(X).shape[1:]))
+
+
+def _parts(rows, like):
+    return [None] * len(like.parts) if rows is None else rows.parts
+
+
+def _delayed_each(function, *rows):
+    import dask
+
+    function = dask.delayed(function, pure=False)
+    return [function(*parts) for parts in zip(*(_parts(r, rows[0]) for r in rows))]
+
+
+def _map_blocks(X, function, n_columns, dtype):
+    """A lazy array of ``function(rows)``, of so many columns, or None for no columns."""
+    if X.ndim == 1:
+        axes = {} if n_columns is None else {"new_axis": 1, "chunks": (X.chunks[0], (n_columns,))}
+    elif n_columns is None:
+        axes = {"drop_axis": 1}
+    else:
+        axes = {"chunks": (X.chunks[0], (n_columns,))}
+    meta = np.empty((0,) if n_columns is None else (0, n_columns), dtype)
+    return X.map_blocks(function, dtype=dtype, meta=meta, **axes)
+
+
+# -- what runs where the rows are -------------------------------------------------------------
+
+
+def _sums_of_chunk(given, X, Y, s, index):
+    """Sums over the rows of a chunk, or None if it has no rows that count."""
+    (dtype, objective), sums, parameters = given
+    if len(X if index is None else index) == 0:
+        return None
+    Y = None if Y is None else in_precision(Y, dtype)
+    objective = replace(objective, X=in_precision(X, dtype), Y=Y, sample_weight=s, index=index)
+    with blas_on_one_thread():
+        return getattr(objective, sums)(*parameters)
+
+
+def _added(parts):
+    """The sums of several chunks."""
+    parts = [part for part in parts if part is not None]
+    return [sum(several) for several in zip(*parts)] if parts else None
+
+
+def _sample(X, s, share, seed):
+    """A sorted random share of the rows that have a weight."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(X) if s is None else np.flatnonzero(s))
+    return np.sort(order[: int(np.ceil(share * len(order)))])
+
+
+def _weight_of_chunk(X, Y, s, index):
+    if s is None:
+        return len(X if index is None else index)
+    return np.sum(s if index is None else s[index], dtype=float)
+
+
+def _labels(y):
+    from sklearn.utils.multiclass import check_classification_targets
+
+    if len(y):
+        check_classification_targets(y)
+    return np.unique(y)
+
+
+@dataclass
+class _Range:
+    """The smallest and the largest value of rows, None without rows."""
+
+    name: str | None
+
+    def __call__(self, rows):
+        if len(rows) == 0:
+            return None
+        found = []
+        for block in chunks(as_floats(rows.reshape(len(rows), -1))):
+            if self.name:
+                assert_all_finite(block, input_name=self.name)
+            found.append((block.min(), block.max()))
+        lows, highs = zip(*found)
+        return min(lows), max(highs)
+
+
+@dataclass
+class _Scaled:
+    """Weights whose largest is one."""
+
+    largest: float
+    dtype: np.dtype
+
+    def __call__(self, s):
+        return (s.astype(float) / self.largest).astype(self.dtype)
+
+
+@dataclass
+class _Method:
+    """A method of an estimator, applied to rows, of which there may be none."""
+
+    name: str
+    estimator: object
+
+    def __call__(self, X):
+        rows = X if len(X) else np.zeros((1, X.shape[1]), X.dtype)
+        return getattr(self.estimator, self.name)(rows)[: len(X)]

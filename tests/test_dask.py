@@ -1,0 +1,514 @@
+"""Dask collections: the same objective where the rows are, lazy predictions, clear refusals."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from skl_sae import (
+    ConvolveAndPool,
+    MLPBackprop,
+    MLPBackpropClassifier,
+    MLPBackpropRegressor,
+    PatchNormalizer,
+    SparseAutoencoder,
+    ZCAWhitening,
+)
+from skl_sae._dask import ChunkedObjective
+
+dask = pytest.importorskip("dask", reason="the extra skl-sae[dask] is not installed")
+da = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+RNG = np.random.default_rng(0)
+N_ROWS, N_FEATURES = 400, 6
+X = RNG.uniform(0.1, 0.9, size=(N_ROWS, N_FEATURES))
+S = RNG.uniform(0, 1, size=N_ROWS).round(1)
+TARGETS = X[:, :2] @ np.array([[1.0, 2.0], [3.0, -1.0]])
+LABELS = np.array(["low", "mid", "high"])[X[:, :3].argmax(axis=1)]
+CUTS = (90, 1, 130, 179)
+SHORT = {"max_iter": 5, "random_state": 0}
+
+CASES = {
+    "autoencoder": (SparseAutoencoder(3), None),
+    "linear decoder": (SparseAutoencoder(3, output_activation="identity"), None),
+    "tied": (SparseAutoencoder(3, tied_weights=True, activation="tanh", rho=0.3), None),
+    "not sparse": (SparseAutoencoder(3, beta=0, activation="relu"), None),
+    "deep": (MLPBackpropRegressor((4, 3), beta=1.0), TARGETS),
+    "one target": (MLPBackpropRegressor((4,), beta=1.0), TARGETS[:, 0]),
+    "classes": (MLPBackpropClassifier((4,)), LABELS),
+    "two classes": (MLPBackpropClassifier((4, 3), beta=0.5), LABELS == "low"),
+}
+
+
+def cut(values, sizes=CUTS):
+    """A dask array of these rows."""
+    return da.from_array(values, chunks=(sizes, *((n,) for n in values.shape[1:])))
+
+
+@pytest.fixture(autouse=True)
+def nothing_hangs():
+    """No test takes longer than this, whatever it waits for."""
+
+    def stop(*_):
+        raise TimeoutError("the test has taken too long")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def own_cluster(folder, n_workers=2):
+    """A scheduler and workers in processes of their own; yields the client and the workers."""
+    file = str(folder / "scheduler.json")
+    common = ["--no-dashboard", "--scheduler-file", file]
+    scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
+    worker = ["dask_worker", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"]
+    worker += ["--local-directory", str(folder)]
+    with ExitStack() as stack:
+
+        def start(command):
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.{command[0]}", *command[1:], *common],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            return process
+
+        start(scheduler)
+        workers = [start(worker) for _ in range(n_workers)]
+        client = distributed.Client(scheduler_file=file, timeout=30, set_as_default=False)
+        stack.enter_context(client)
+        client.wait_for_workers(n_workers, timeout=30)
+        yield client, workers
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with own_cluster(tmp_path_factory.mktemp("cluster")) as (client, _):
+        yield client
+
+
+@contextmanager
+def engine(name, request):
+    """The scheduler that dask uses inside."""
+    if name == "cluster":
+        with request.getfixturevalue("cluster").as_current():
+            yield
+    elif name == "local cluster":
+        with (
+            distributed.LocalCluster(
+                n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+            ) as local,
+            distributed.Client(local),
+        ):
+            yield
+    elif name == "processes":
+        with (
+            ProcessPoolExecutor(1, get_context("spawn")) as pool,
+            dask.config.set(scheduler="processes", pool=pool),
+        ):
+            yield
+    else:
+        with dask.config.set(scheduler=name):
+            yield
+
+
+def same(one, other, rtol=1e-10):
+    """Two results ``(value, gradient)`` agree to rounding."""
+    assert one[0] == pytest.approx(other[0], rel=rtol)
+    np.testing.assert_allclose(one[1], other[1], rtol=0, atol=rtol * np.abs(other[1]).max())
+
+
+def objectives(estimator, y, s, X=X):
+    """The local objective and the one in chunks."""
+    for part in (lambda v: v, lambda v: None if v is None else cut(v)):
+        arguments = (part(X), part(y), part(s))
+        yield clone(estimator)._prepare(*arguments)
+
+
+# -- the objective --------------------------------------------------------------------------
+
+
+def assert_value_and_gradient(name, weighted):
+    estimator, y = CASES[name]
+    local, chunked = objectives(estimator, y, S if weighted else None)
+    assert isinstance(chunked, ChunkedObjective)
+    theta = local.network.initialise(np.random.default_rng(1))
+    same(chunked(theta), local(theta))
+    value, gradient = chunked(theta)
+    again, once_more = replace(chunked)(theta)
+    assert again == value
+    assert (once_more == gradient).all()
+    if local.output_activation == "identity":
+        local, chunked = (replace(o, variable_projection=True) for o in (local, chunked))
+        same(chunked(local.reduce(theta)), local(local.reduce(theta)))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_value_and_gradient_are_the_local_ones(name, weighted):
+    assert_value_and_gradient(name, weighted)
+
+
+@pytest.mark.parametrize("where", ["threads", "processes", "local cluster", "cluster"])
+def test_on_every_scheduler(where, request):
+    with engine(where, request):
+        for name in ("autoencoder", "linear decoder", "deep", "classes"):
+            assert_value_and_gradient(name, weighted=name == "deep")
+
+
+@pytest.mark.parametrize("dtype", ["u1", "?", "f4", "f2"])
+def test_other_numbers_are_converted_where_they_are(dtype):
+    values = X.round().astype(dtype)
+    local, chunked = objectives(CASES["autoencoder"][0], None, None, values)
+    assert chunked.X.dtype == local.X.dtype == ("f4" if dtype == "f4" else "f8")
+    assert chunked.X.array.dtype == np.dtype(dtype)
+    theta = local.network.initialise(np.random.default_rng(1))
+    same(chunked(theta), local(theta), rtol=1e-5 if dtype == "f4" else 1e-10)
+
+
+@pytest.mark.parametrize(
+    ("name", "projects", "expected"),
+    [
+        ("autoencoder", False, 1),
+        ("not sparse", False, 1),
+        ("classes", False, 1),
+        ("linear decoder", False, 1),
+        ("linear decoder", True, 2),
+        ("deep", False, 2),
+    ],
+)
+def test_round_trips_of_an_evaluation(name, projects, expected):
+    _, chunked = objectives(*CASES[name], None)
+    chunked = replace(chunked, variable_projection=projects)
+    theta = chunked.reduce(chunked.network.initialise(np.random.default_rng(1)))
+    chunked(theta)  # what is computed once
+    trips = []
+    with dask.callbacks.Callback(start=lambda graph: trips.append(len(graph))):
+        chunked(theta)
+    assert len(trips) == expected
+    assert all(n <= 4 * len(CUTS) for n in trips)  # X, Y, a task each, and few more
+
+
+def test_sums_are_added_as_a_tree():
+    data = cut(X, (4,) * 100)
+    chunked = SparseAutoencoder(3)._prepare(data)
+    theta = chunked.network.initialise(np.random.default_rng(1))
+    same(chunked(theta), SparseAutoencoder(3)._prepare(X)(theta))
+    widest = []
+
+    def look(key, graph, *_):
+        widest.append(len(graph[key].dependencies))
+
+    with dask.config.set(scheduler="sync"), dask.callbacks.Callback(pretask=look):
+        chunked(theta)
+    assert max(widest) <= 8
+
+
+def test_samples_lie_within_each_other_and_need_a_weight():
+    _, chunked = objectives(CASES["autoencoder"][0], None, S)
+    samples = [o for _, o in chunked.samples((1 / 8, 1 / 2), np.random.RandomState(0))]
+    small, large = ([i.compute() for *_, i in o._data] for o in samples)
+    for part, rows, more, begin in zip(CUTS, small, large, np.cumsum((0, *CUTS)), strict=False):
+        assert (np.diff(more) > 0).all()
+        assert set(rows) <= set(more) <= set(range(part))
+        assert (S[begin + more] > 0).all()
+    index = np.concatenate([b + i for b, i in zip(np.cumsum((0, *CUTS)), large, strict=False)])
+    local = next(objectives(CASES["autoencoder"][0], None, S)).rows(index)
+    theta = local.network.initialise(np.random.default_rng(1))
+    same(samples[1](theta), local(theta))
+
+
+# -- fit, and what follows ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_fit_and_score_are_the_local_ones(name, weighted):
+    estimator, y = CASES[name]
+    s = S if weighted else None
+    local = clone(estimator).set_params(**SHORT).fit(X, y, sample_weight=s)
+    lazy = [None if v is None else cut(v) for v in (y, s)]
+    chunked = clone(estimator).set_params(**SHORT).fit(cut(X), lazy[0], sample_weight=lazy[1])
+    assert chunked.loss_ == pytest.approx(local.loss_, rel=1e-7)
+    assert chunked.n_evaluations_ == local.n_evaluations_
+    if y is None:
+        np.testing.assert_allclose(chunked.mean_activation_, local.mean_activation_, rtol=1e-5)
+    found = chunked.score(cut(X), lazy[0], sample_weight=lazy[1])
+    assert found == pytest.approx(chunked.score(X, y, sample_weight=s), rel=1e-12)
+
+
+def test_growing_samples_have_the_same_bits_in_every_run():
+    sae = SparseAutoencoder(3, growing_samples=True, max_iter=40, random_state=0)
+    one, other = (clone(sae).fit(cut(X)) for _ in range(2))
+    assert len(one.stage_lengths_) == 4
+    assert all((a == b).all() for a, b in zip(one.coefs_, other.coefs_, strict=True))
+    assert one.loss_ == pytest.approx(clone(sae).fit(X).loss_, rel=0.1)
+
+
+def test_mixed_y_and_weights():
+    """NumPy arrays beside a dask X, and chunks that lie elsewhere."""
+    net = MLPBackpropRegressor((4,), **SHORT)
+    one = clone(net).fit(cut(X), TARGETS, sample_weight=S)
+    other = clone(net).fit(cut(X), cut(TARGETS, (399, 1)), sample_weight=cut(S, (1, 399)))
+    assert one.loss_ == other.loss_
+
+
+def counted(values, calls):
+    """A dask array that counts the chunks that are made."""
+
+    def make(block):
+        calls.append(len(block))
+        return block
+
+    return cut(values).map_blocks(make, dtype=values.dtype, meta=np.empty((0, 0), values.dtype))
+
+
+def test_the_data_are_made_once():
+    calls = []
+    SparseAutoencoder(3, **SHORT).fit(counted(X, calls))
+    assert sorted(calls) == sorted(CUTS)
+
+
+METHODS = [
+    (SparseAutoencoder(3), None, ["transform", "predict", "score_samples"]),
+    (MLPBackpropRegressor((4, 3)), TARGETS, ["transform", "predict"]),
+    (MLPBackpropRegressor((4,)), TARGETS[:, 0], ["predict"]),
+    (
+        MLPBackpropClassifier((4,)),
+        LABELS,
+        ["transform", "predict", "predict_proba", "predict_log_proba"],
+    ),
+    (MLPBackprop((4,)), TARGETS.mean() < TARGETS, ["predict", "predict_proba"]),
+    (ZCAWhitening(), None, ["transform", "inverse_transform"]),
+    (PatchNormalizer(), None, ["transform"]),
+    (
+        ConvolveAndPool(FrozenEstimator(ZCAWhitening().fit(X[:, :4])), patch_shape=(1, 4)),
+        None,
+        ["transform"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y", "method"),
+    [(e, y, m) for e, y, methods in METHODS for m in methods],
+    ids=lambda v: v if isinstance(v, str) else type(v).__name__,
+)
+@pytest.mark.parametrize("dtype", ["f8", "f4", "u1"])
+def test_predictions_are_lazy(estimator, y, method, dtype):
+    values = X.round().astype(dtype) if dtype == "u1" else X.astype(dtype)
+    if "max_iter" in estimator.get_params():
+        estimator = clone(estimator).set_params(**SHORT)
+    fitted, calls = clone(estimator).fit(X, y), []
+    found = getattr(fitted, method)(counted(values, calls))
+    assert not calls
+    assert isinstance(found, da.Array)
+    expected = getattr(fitted, method)(values)
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+    assert found.chunks[0] == CUTS
+    assert type(found._meta) is np.ndarray
+    computed = found.compute()
+    assert computed.dtype == expected.dtype
+    if expected.dtype.kind == "f":
+        np.testing.assert_allclose(computed, expected, rtol=2e-5, atol=1e-6)
+    else:
+        np.testing.assert_array_equal(computed, expected)
+    assert sorted(calls) == sorted(CUTS)
+
+
+def test_a_lazy_prediction_is_that_of_the_fit_it_was_asked_of():
+    sae = SparseAutoencoder(3, **SHORT).fit(X)
+    lazy, expected = sae.transform(cut(X)), sae.transform(X)
+    sae.fit(X[:100])
+    np.testing.assert_allclose(lazy.compute(), expected, rtol=1e-12)
+
+
+def test_a_fitted_estimator_holds_no_dask():
+    sae = SparseAutoencoder(3, **SHORT).fit(cut(X))
+    assert b"dask" not in pickle.dumps(sae)
+    assert all(type(W) is np.ndarray for W in sae.coefs_)
+
+
+# -- forms of collections -------------------------------------------------------------------
+
+
+def test_unknown_chunk_sizes_are_computed():
+    keep = X[:, 0] > 0.5
+    keep[90:91] = False  # an empty chunk
+    data = cut(X)
+    data = data[da.from_array(keep, chunks=(CUTS,))]
+    assert np.isnan(data.shape[0])
+    sae = SparseAutoencoder(3, **SHORT).fit(data)
+    assert sae.loss_ == pytest.approx(SparseAutoencoder(3, **SHORT).fit(X[keep]).loss_, rel=1e-8)
+    assert sae.score(data) == pytest.approx(sae.score(X[keep]), rel=1e-12)
+    np.testing.assert_allclose(sae.transform(data).compute(), sae.transform(X[keep]), rtol=1e-12)
+
+
+def test_features_in_several_chunks_are_joined():
+    data = da.from_array(X, chunks=(100, 2))
+    sae = SparseAutoencoder(3, **SHORT).fit(data)
+    assert sae.loss_ == pytest.approx(SparseAutoencoder(3, **SHORT).fit(X).loss_, rel=1e-8)
+    assert sae.transform(data).numblocks == (4, 1)
+
+
+def test_dataframes():
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    names = [f"pixel{i}" for i in range(N_FEATURES)]
+    frame = pd.DataFrame(X, columns=names).assign(y=TARGETS[:, 0])
+    lazy = dd.from_pandas(frame, npartitions=3)
+    net = MLPBackpropRegressor((4,), **SHORT).fit(lazy[names], lazy["y"])
+    local = clone(net).fit(frame[names], frame["y"])
+    assert net.loss_ == pytest.approx(local.loss_, rel=1e-8)
+    assert net.feature_names_in_.tolist() == names
+    found = net.predict(lazy[names])
+    np.testing.assert_allclose(found.compute(), net.predict(frame[names]), rtol=1e-12)
+    assert net.score(lazy[names], lazy["y"]) == net.score(frame[names], frame["y"])
+    with pytest.raises(ValueError, match="feature names should match"):
+        net.predict(lazy[names[::-1]])
+
+
+# -- refusals and faults --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y"),
+    [
+        (SparseAutoencoder(solver="sgd", batch_size=10), None),
+        (MLPBackpropClassifier(early_stopping=True), LABELS),
+        (MLPBackpropClassifier(class_weight="balanced"), LABELS),
+        (MLPBackpropRegressor((3,), pretraining=SparseAutoencoder(activation="tanh")), TARGETS),
+    ],
+)
+def test_parameters_that_need_the_rows_in_one_place(estimator, y):
+    with pytest.raises(ValueError, match=r"does not work with dask collections: set it to"):
+        estimator.fit(cut(X), y)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (cut(X)[:, 0], ValueError, "Expected 2D array"),
+        (cut(X.astype(str)), TypeError, "NumPy arrays of numbers"),
+        (dask.delayed(X), TypeError, "arrays and dataframes are taken, not Delayed"),
+        (cut(np.where(X > 0.89, np.nan, X)), ValueError, "Input X contains NaN"),
+        (cut(X)[:0], ValueError, "X has no rows"),
+    ],
+)
+def test_bad_collections(data, error, message):
+    with pytest.raises(error, match=message):
+        SparseAutoencoder(3).fit(data)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "give y"),
+        (LABELS[:10], "inconsistent numbers of samples"),
+        (np.full(N_ROWS, "one"), "at least two classes"),
+        (np.eye(2)[(X[:, 0] > 0.5).astype(int)], "y must have one dimension"),
+        (np.where(X[:, 0] > 0.8, np.nan, 1), "NaN"),
+    ],
+)
+def test_bad_targets(y, message):
+    with pytest.raises(ValueError, match=message):
+        MLPBackpropClassifier().fit(cut(X), y)
+
+
+@pytest.mark.parametrize(
+    ("s", "message"),
+    [
+        (-S, "Negative values"),
+        (0 * S, "All sample weights are zero"),
+        (S[:5], "inconsistent numbers of samples"),
+        (S[:, np.newaxis], "one dimension"),
+        (np.where(S > 0.5, np.inf, S), "Input sample_weight contains infinity"),
+    ],
+)
+def test_bad_weights(s, message):
+    with pytest.raises(ValueError, match=message):
+        SparseAutoencoder(3).fit(cut(X), sample_weight=s)
+
+
+def test_other_estimators_are_fitted_to_rows_in_memory():
+    with pytest.raises(TypeError, match=r"needs rows in memory .* such as X\[:100_000\]"):
+        ZCAWhitening().fit(cut(X))
+
+
+def test_wrong_features_and_frames_raise_before_anything_is_computed():
+    sae = SparseAutoencoder(3, **SHORT).fit(X)
+    with pytest.raises(ValueError, match="X has 5 features"):
+        sae.transform(cut(X[:, :5]))
+    with pytest.raises(ValueError, match="transform gives dask arrays"):
+        sae.set_output(transform="pandas").transform(cut(X))
+
+
+def test_a_value_out_of_range_warns():
+    with pytest.warns(UserWarning, match=r"values outside \[0, 1\]"):
+        SparseAutoencoder(3, **SHORT).fit(cut(X + (X > 0.89)))
+
+
+def break_second(block, block_info=None):
+    if block_info and block_info[0]["chunk-location"][0] == 1:
+        raise ZeroDivisionError("planted in a chunk")
+    return block
+
+
+@pytest.mark.parametrize("where", ["threads", "cluster"])
+def test_a_chunk_that_raises_gives_its_error(where, request):
+    sae = SparseAutoencoder(3, **SHORT).fit(X)
+    before = dict(vars(sae))
+    with engine(where, request):
+        bad = cut(X).map_blocks(break_second, dtype=float)
+        with pytest.raises(ZeroDivisionError, match="planted in a chunk"):
+            sae.fit(bad)
+    assert vars(sae) == before
+
+
+def test_a_fit_survives_the_death_of_a_worker(tmp_path, monkeypatch):
+    sae = SparseAutoencoder(3, max_iter=15, tol=0, random_state=0)
+    original, evaluations = ChunkedObjective._loss_sums, []
+
+    def loss_sums(self, *parameters):
+        evaluations.append(1)
+        if len(evaluations) == 8:
+            workers[0].kill()
+        return original(self, *parameters)
+
+    with own_cluster(tmp_path) as (client, workers), client.as_current():
+        expected = clone(sae).fit(cut(X))
+        monkeypatch.setattr(ChunkedObjective, "_loss_sums", loss_sums)
+        found = clone(sae).fit(cut(X))
+        assert workers[0].wait(10) < 0
+        assert workers[1].poll() is None
+    assert len(evaluations) == expected.n_evaluations_ > 10
+    assert found.loss_ == expected.loss_
+    assert all((a == b).all() for a, b in zip(found.coefs_, expected.coefs_, strict=True))
+
+
+def test_dask_is_imported_for_its_collections_only():
+    code = (
+        "import sys, numpy as np, skl_sae; X = np.random.default_rng(0).random((30, 4));"
+        "sae = skl_sae.SparseAutoencoder(2, max_iter=500, tol=0.1).fit(X); sae.score(X);"
+        "sae.transform(X); assert 'dask' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
