@@ -21,7 +21,7 @@ from pathlib import Path
 
 import course_comparisons as comparisons
 import course_exercises as exercises
-from report import Disturbance, Section, machine, markdown
+from report import Disturbance, Section, machine, markdown, rst
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -73,7 +73,8 @@ def save(section, options):
     settings = {key: str(value) for key, value in vars(options).items() if key != "out"}
     saved = {"about": machine(options.threads), "options": settings, **vars(section)}
     (options.out / f"{section.title}.json").write_text(json.dumps(saved, indent=1))
-    (options.out / f"{section.title}.md").write_text(markdown(section))
+    for suffix, text in {"md": markdown(section), "rst": rst(section)}.items():
+        (options.out / f"{section.title}.{suffix}").write_text(text)
 
 
 def main():
