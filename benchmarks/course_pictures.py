@@ -37,6 +37,11 @@ def save_curve(curves, title, path):
         bars = [e.std(ddof=1) / np.sqrt(len(e)) if len(e) > 1 else 0 for e in errors]
         ax.errorbar(list(by_n), means, yerr=bars, fmt="o-", capsize=3, label=name)
     ax.set(xscale="log", yscale="log", xlabel="rows with a label", ylabel="test error (%)")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("{x:g}")
+    ns = list(next(iter(curves.values())))
+    ax.set_xticks(ns, [f"{n:,}" for n in ns])
+    ax.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     ax.set_title(title)
     ax.grid(which="both", alpha=0.3)
     ax.legend(fontsize="small")
