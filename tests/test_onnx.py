@@ -35,7 +35,7 @@ onnx = pytest.importorskip("onnx", reason="the export needs onnx")
 runtime = pytest.importorskip("onnxruntime", reason="exported models are run by onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx", reason="the export needs skl2onnx")
 
-PAGE = Path(skl_sae.__file__).parents[1] / "docs" / "onnx.rst"
+PAGE = Path(__file__).parents[1] / "docs" / "onnx.rst"
 N_ROWS, N_FEATURES = 60, 12
 TOLERANCE = {"float32": 1e-6, "float64": 1e-13}
 ACTIVATIONS = ["logistic", "tanh", "relu", "identity"]
