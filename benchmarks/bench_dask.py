@@ -57,7 +57,7 @@ def measure(options, n_workers):
     n_chunks = options.chunks or 4 * options.threads * n_workers
     with (
         LocalCluster(
-            n_workers=n_workers, threads_per_worker=options.threads, dashboard_address=None
+            n_workers=n_workers, threads_per_worker=options.threads, dashboard_address=":0"
         ) as cluster,
         Client(cluster),
         threadpool_limits(1, "blas"),

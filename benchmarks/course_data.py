@@ -98,17 +98,6 @@ def photographs(options):
     return np.array(load_sample_images().images), "scikit-learn's photographs"
 
 
-def draw_patches(pictures, n, size=8, seed=0):
-    """Random patches, flattened in C order, channels last, one in each row, float32."""
-    rng = np.random.default_rng(seed)
-    height, width = pictures.shape[1:3]
-    which = rng.integers(len(pictures), size=n)
-    tops = rng.integers(height - size + 1, size=n)
-    lefts = rng.integers(width - size + 1, size=n)
-    cut = [pictures[i, r : r + size, c : c + size].ravel() for i, r, c in zip(which, tops, lefts)]
-    return np.array(cut, dtype=np.float32)
-
-
 def whitened(pictures, border=8, f0=0.4):
     """Grey pictures with spectra levelled as in Olshausen and Field, borders cut off.
 

@@ -8,8 +8,9 @@ import time
 from math import prod
 
 import numpy as np
-from course_data import draw_patches, load_images, photographs, whitened
+from course_data import load_images, photographs, whitened
 from course_pictures import save_filters
+from data import draw_patches
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 

@@ -114,7 +114,7 @@ def grey_patches(options, output="logistic", size=12):
     loaded = load(options, "natural_tiles512")
     if loaded is None:
         return None
-    X = _cut(loaded[0], 5_000 if options.quick else 80_000, size)
+    X = draw_patches(loaded[0], 5_000 if options.quick else 80_000, size)
     X -= X.mean(axis=1, keepdims=True)
     limit = 3 * X.std()
     X = (np.clip(X, -limit, limit) / limit + 1) * np.float32(0.4) + np.float32(0.1)
@@ -129,7 +129,7 @@ def colour_patches(options, size=8):
     from sklearn.datasets import load_sample_images
 
     images = np.array(load_sample_images().images)
-    X = _cut(images, 2_000 if options.quick else 100_000, size) / np.float32(255)
+    X = draw_patches(images, 2_000 if options.quick else 100_000, size) / np.float32(255)
     X -= X.mean(axis=0)
     variances, axes = np.linalg.eigh(X.T @ X / len(X))
     X @= ((axes / np.sqrt(variances + 0.1)) @ axes.T).astype(X.dtype)
@@ -138,8 +138,8 @@ def colour_patches(options, size=8):
     )
 
 
-def _cut(images, n_patches, size, seed=0):
-    """Random patches, each as a row of float32."""
+def draw_patches(images, n_patches, size=8, seed=0):
+    """Random patches, flattened in C order, channels last, each as a row of float32."""
     rng = np.random.default_rng(seed)
     height, width = images.shape[1:3]
     which = rng.integers(len(images), size=n_patches)

@@ -14,11 +14,11 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
-from ._estimator import FLOATS, is_dask
+from ._estimator import FLOATS, check_weight_range, is_dask
 from ._tasks import without_callbacks
 from ._threads import blas_on_one_thread
 from .backprop.blocks import as_floats, chunks, in_precision
-from .backprop.objective import Objective
+from .backprop.objective import Objective, first_share, shuffled
 
 # Sums that a task of the tree adds up.
 BRANCHES = 8
@@ -100,12 +100,7 @@ class ChunkedRows:
         if len(s.shape) != 1:
             raise ValueError(f"sample_weight must have one dimension, not {len(s.shape)}.")
         smallest, largest = s.range("sample_weight")
-        if smallest < 0:
-            raise ValueError(
-                "Negative values in data passed to `sample_weight`: weights count rows."
-            )
-        if largest == 0:
-            raise ValueError("All sample weights are zero: give at least one row a weight.")
+        check_weight_range(smallest, largest)
         return s.map(_Scaled(largest, self.dtype), None, self.dtype)
 
     def range(self, name=None):
@@ -378,9 +373,7 @@ def _added(parts):
 
 def _sample(X, s, share, seed):
     """A sorted random share of the rows that have a weight."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(X) if s is None else np.flatnonzero(s))
-    return np.sort(order[: int(np.ceil(share * len(order)))])
+    return first_share(shuffled(len(X), s, np.random.default_rng(seed)), share)
 
 
 def _weight_of_chunk(X, Y, s, index):

@@ -72,5 +72,13 @@ def is_dask(X):
     return type(X).__module__.partition(".")[0] == "dask"
 
 
+def check_weight_range(smallest, largest):
+    """Refuse weights of rows that are negative, or all zero."""
+    if smallest < 0:
+        raise ValueError("Negative values in data passed to `sample_weight`: weights count rows.")
+    if largest == 0:
+        raise ValueError("All sample weights are zero: give at least one row a weight.")
+
+
 def _version():
     return sys.modules[__package__].__version__

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
 from ._dask import ChunkedObjective, ChunkedRows, refuse, validate
-from ._estimator import Estimator, is_dask
+from ._estimator import Estimator, check_weight_range, is_dask
 from ._tasks import FitTasks, without_callbacks
 from ._threads import blas_on_one_thread
 from .backprop.activations import ACTIVATIONS, STEEPNESS
@@ -434,11 +434,8 @@ def check_weights(sample_weight, X):
         return None
     rows = np.empty((X.shape[0], 0))  # their number is what counts
     weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
-    if (weights < 0).any():
-        raise ValueError("Negative values in data passed to `sample_weight`: weights count rows.")
     largest = weights.max()
-    if largest == 0:
-        raise ValueError("All sample weights are zero: give at least one row a weight.")
+    check_weight_range(weights.min(), largest)
     return (weights / largest).astype(X.dtype)
 
 

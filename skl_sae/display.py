@@ -74,7 +74,7 @@ class ComponentsDisplay:
     >>> from skl_sae import ComponentsDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
     >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
-    >>> display = ComponentsDisplay.from_estimator(sae, image_shape=(8, 8))  # doctest: +SKIP
+    >>> display = ComponentsDisplay.from_estimator(sae, image_shape=(8, 8))
     """
 
     def __init__(self, components, *, image_shape=None, feature_names=None):
@@ -237,7 +237,7 @@ class LossCurveDisplay:
     >>> from skl_sae import LossCurveDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
     >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
-    >>> display = LossCurveDisplay.from_estimator(sae)  # doctest: +SKIP
+    >>> display = LossCurveDisplay.from_estimator(sae)
     """
 
     def __init__(
@@ -402,9 +402,7 @@ class ReconstructionDisplay:
     >>> from skl_sae import ReconstructionDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
     >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
-    >>> display = ReconstructionDisplay.from_estimator(
-    ...     sae, X, image_shape=(8, 8)
-    ... )  # doctest: +SKIP
+    >>> display = ReconstructionDisplay.from_estimator(sae, X, image_shape=(8, 8))
     """
 
     def __init__(self, X, reconstructions, *, image_shape=None, feature_names=None):
@@ -579,7 +577,7 @@ class CodeDisplay:
     >>> from skl_sae import CodeDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
     >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
-    >>> display = CodeDisplay.from_estimator(sae, X)  # doctest: +SKIP
+    >>> display = CodeDisplay.from_estimator(sae, X)
     """
 
     def __init__(self, units, n_active, *, threshold, rho=None):

@@ -115,7 +115,7 @@ def engine(name, request):
     elif name == "local cluster":
         with (
             distributed.LocalCluster(
-                n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+                n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
             ) as local,
             distributed.Client(local),
         ):

@@ -120,14 +120,13 @@ class Objective:
 
     def shuffled_rows(self, rng):
         """The rows that have a weight, in random order."""
-        s = self.weights
-        return rng.permutation(self.n_rows if s is None else np.flatnonzero(s))
+        return shuffled(self.n_rows, self.weights, rng)
 
     def samples(self, shares, rng):
         """Pairs of a share and the objective on that share of the rows, each in the next."""
         order = self.shuffled_rows(rng)
         for share in shares:  # one at a time, so that each takes its memory with it
-            yield share, self.rows(np.sort(order[: ceil(share * len(order))]))
+            yield share, self.rows(first_share(order, share))
 
     def data(self):
         """X, Y and the weights of the rows that count."""
@@ -386,6 +385,16 @@ class Objective:
 def _of_rows(arrays, rows):
     """These rows of lists of arrays."""
     return [[a[rows] for a in part] for part in arrays]
+
+
+def shuffled(n_rows, s, rng):
+    """The rows that have a weight, in random order."""
+    return rng.permutation(n_rows if s is None else np.flatnonzero(s))
+
+
+def first_share(order, share):
+    """This share of rows in random order, sorted; a smaller share is a part of a larger one."""
+    return np.sort(order[: ceil(share * len(order))])
 
 
 def _rates(sums):
