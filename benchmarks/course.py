@@ -52,7 +52,6 @@ def parse():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--draws", type=int, default=5, help="of the labelled rows (few-labels)")
     parser.add_argument("--decay", choices=["softmax", "all"], default="softmax")
-    parser.add_argument("--validate", action="store_true", help="λ on held-out rows (few-labels)")
     parser.add_argument("--out", type=Path, default=Path("build/course"))
     parser.add_argument("--quick", action="store_true", help="tiny: tests the exercises")
     return parser.parse_args()

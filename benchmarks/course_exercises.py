@@ -23,6 +23,12 @@ from skl_sae import (
 )
 
 STROKES = {"lam": 3e-3, "beta": 3.0, "rho": 0.1}  # of the autoencoders on images
+# Of the two autoencoders that are stacked: the course's, and codes that keep more of the rows.
+PENALTIES = (
+    (STROKES, STROKES),
+    ({"lam": 1e-3, "beta": 3.0, "rho": 0.1}, {"lam": 1e-4, "beta": 1.0, "rho": 0.1}),
+    ({"lam": 3e-4, "beta": 3.0, "rho": 0.1}, {"lam": 3e-5, "beta": 0.3, "rho": 0.1}),
+)
 SOFTMAX_LAM = 1e-4
 
 
@@ -168,11 +174,11 @@ def decays(options, n_hidden=2):
     return (*[0.0] * n_hidden, SOFTMAX_LAM)
 
 
-def pretrain(options, X, sizes=(200, 200)):
+def pretrain(options, X, sizes=(200, 200), penalties=PENALTIES[0]):
     """Two fitted autoencoders as frozen estimators, and the seconds that each took."""
     encoders, times = [], []
-    for n_units in sizes:
-        sae = autoencoder(options, n_units, **STROKES)
+    for n_units, params in zip(sizes, penalties):
+        sae = autoencoder(options, n_units, **params)
         _, seconds = timed(lambda sae=sae, X=X: sae.fit(X))
         encoders.append(FrozenEstimator(sae))
         times.append(seconds)
