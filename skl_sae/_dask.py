@@ -400,11 +400,13 @@ def _compute(collections):
     client = getattr(dask.base.get_scheduler(), "__self__", None)
     if not hasattr(client, "gather") or _in_a_task():
         return dask.compute(*collections)
+    from distributed.comm import CommClosedError
+
     try:
         futures = client.compute(collections)
         _wait(client, futures)
         return client.gather(futures)
-    except CancelledError as error:
+    except (CancelledError, CommClosedError) as error:
         raise RuntimeError(
             "The dask cluster has lost rows that it can't make again: its scheduler has ended or "
             "was restarted, or a worker has died with rows that were scattered to it. Fit again, "
