@@ -589,6 +589,9 @@ def test_nothing_stays_on_the_cluster(cluster):
 def back_end(name, request):
     """Of joblib: the engine that runs the fits of a grid search."""
     if name == "ray":
+        patch = request.getfixturevalue("monkeypatch")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # else it reports home
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it leaves a file there
         ray = pytest.importorskip("ray", reason="ray is not installed")
         from ray.util.joblib import register_ray
 
