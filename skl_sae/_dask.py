@@ -20,7 +20,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, validat
 
 from ._estimator import FLOATS, check_weight_range, is_dask
 from ._tasks import without_callbacks
-from ._threads import blas_on_one_thread
+from ._threads import alone, blas_on_one_thread
 from .backprop.blocks import as_floats, chunks, in_precision
 from .backprop.objective import Objective, first_share, shuffled
 
@@ -291,7 +291,7 @@ def refuse(estimator):
             )
 
 
-def validate(estimator, X, y=(), *, reset=True, **unused):
+def validate(estimator, X, y=(), *, reset=True, y_numeric=False, **unused):
     """X, or X and y, as `ChunkedRows` of finite numbers; y may hold labels of any kind.
 
     Raises
@@ -309,10 +309,21 @@ def validate(estimator, X, y=(), *, reset=True, **unused):
         return X
     if y is None:
         raise ValueError(f"{type(estimator).__name__} needs targets: give y.")
-    y = X.aligned(y, "y")
+    y = _check_targets(X.aligned(y, "y"), y_numeric)
+    return X, ChunkedRows(y.array[:, 0]) if y.shape[1:] == (1,) else y
+
+
+def _check_targets(y, numeric):
+    """The same, or numbers where these are asked for."""
+    if len(y.shape) > 2:
+        raise ValueError(f"y must have one or two dimensions, not {len(y.shape)}.")
+    if y.array.dtype.kind == "c":
+        raise ValueError("y must be real, not complex: give its parts as two columns.")
+    if numeric and y.array.dtype.kind not in "buif":
+        y = ChunkedRows(y.array.astype(float))
     if y.array.dtype.kind == "f":
         y.range("y")
-    return X, ChunkedRows(y.array[:, 0]) if y.shape[1:] == (1,) else y
+    return y
 
 
 def _checked(X):
@@ -327,6 +338,8 @@ def _checked(X):
             "A dask collection must have chunks that are NumPy arrays of numbers, not "
             f"{type(X._meta).__name__} of {X.dtype}: use map_blocks or astype first."
         )
+    if X.shape[1] == 0:
+        raise ValueError("X has no features: at least one is needed.")
     if np.isnan(X.shape[1]):
         raise ValueError("The number of features is unknown: call X.compute_chunk_sizes() first.")
     return X if X.numblocks[1] == 1 else X.rechunk({1: -1})
@@ -523,4 +536,5 @@ class _Method:
 
     def __call__(self, X):
         rows = X if len(X) else np.zeros((1, X.shape[1]), X.dtype)
-        return getattr(self.estimator, self.name)(rows)[: len(X)]
+        with alone():
+            return getattr(self.estimator, self.name)(rows)[: len(X)]

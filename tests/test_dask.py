@@ -1,5 +1,6 @@
 """Dask collections: the same objective where the rows are, lazy predictions, clear refusals."""
 
+import gc
 import os
 import pickle
 import signal
@@ -27,6 +28,8 @@ from skl_sae import (
     PatchNormalizer,
     SparseAutoencoder,
     ZCAWhitening,
+    _threads,
+    base,
 )
 from skl_sae._dask import ChunkedObjective
 
@@ -374,6 +377,37 @@ def test_features_in_several_chunks_are_joined():
     assert sae.transform(data).numblocks == (4, 1)
 
 
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("sizes", [(0, N_ROWS, 0), (1,) * 9 + (N_ROWS - 9,)])
+def test_chunks_of_no_rows_and_of_one(name, sizes):
+    estimator, y = CASES[name]
+    net = clone(estimator).set_params(**SHORT)
+    data = cut(X, sizes), None if y is None else cut(y, sizes)
+    found, local = clone(net).fit(*data), clone(net).fit(X, y)
+    assert found.loss_ == pytest.approx(local.loss_, rel=1e-8)
+    assert found.score(*data) == pytest.approx(found.score(X, y), rel=1e-12)
+
+
+def test_a_task_takes_one_thread(monkeypatch):
+    """Others of dask's tasks run beside it."""
+    sae, taken = SparseAutoencoder(3, **SHORT).fit(X), []
+
+    def propagate(*arguments):
+        taken.append(arguments[-1])
+        return original(*arguments)
+
+    original = base.propagate
+    monkeypatch.setattr(base, "propagate", propagate)
+    with _threads.blas_on_one_thread():
+        monkeypatch.setattr(_threads._Holders, "allowed", 2)  # before
+        sae.transform(X)
+        lazy = sae.transform(cut(X))
+        begun = len(taken)
+        lazy.compute()
+    assert taken[0] == 2
+    assert taken[begun:] == [1] * len(CUTS)
+
+
 def test_dataframes():
     pd = pytest.importorskip("pandas")
     dd = pytest.importorskip("dask.dataframe")
@@ -416,6 +450,7 @@ def test_parameters_that_need_the_rows_in_one_place(estimator, y):
         (dask.delayed(X), TypeError, "arrays and dataframes are taken, not Delayed"),
         (cut(np.where(X > 0.89, np.nan, X)), ValueError, "Input X contains NaN"),
         (cut(X)[:0], ValueError, "X has no rows"),
+        (cut(X)[:, :0], ValueError, "X has no features"),
     ],
 )
 def test_bad_collections(data, error, message):
@@ -436,6 +471,20 @@ def test_bad_collections(data, error, message):
 def test_bad_targets(y, message):
     with pytest.raises(ValueError, match=message):
         MLPBackpropClassifier().fit(cut(X), y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (TARGETS * 1j, "y must be real"),
+        (TARGETS[:, :, np.newaxis], "one or two dimensions, not 3"),
+        (LABELS, "could not convert string to float"),
+        (np.where(X[:, 0] > 0.8, None, 1.0), "y contains NaN"),
+    ],
+)
+def test_bad_numbers_as_targets(y, message):
+    with pytest.raises(ValueError, match=message):
+        MLPBackpropRegressor().fit(cut(X), cut(y))
 
 
 @pytest.mark.parametrize(
@@ -573,13 +622,15 @@ def test_after_a_restart_a_fit_ends(monkeypatch):
 
 
 def test_nothing_stays_on_the_cluster(cluster):
+    before = set(cluster.futures)
     with cluster.as_current():
         for name in ("autoencoder", "linear decoder", "classes"):
             estimator, y = CASES[name]
             sae = clone(estimator).set_params(growing_samples=True, **SHORT)
             sae.fit(cut(X), y, sample_weight=S)
             sae.score(cut(X), y)
-    assert not cluster.futures
+    gc.collect()
+    assert set(cluster.futures) <= before
 
 
 # -- grid search ------------------------------------------------------------------------------
