@@ -436,13 +436,16 @@ def _wait(client, futures):
 
     name = "distributed.scheduler.no-workers-timeout"
     limit = parse_timedelta(config.get(name, None) or NO_WORKERS_TIMEOUT)
+    step = min(5, limit / 4)
     last_seen = monotonic()
-    while monotonic() - last_seen <= limit:
+    while (begun := monotonic()) - last_seen <= limit:
         try:
-            return wait(futures, timeout=min(5, limit / 4))
+            return wait(futures, timeout=step)
         except TimeoutError:
-            if client.ncores():
-                last_seen = monotonic()
+            if monotonic() - begun < step:  # raised by somebody else's signal
+                raise
+        if client.ncores():
+            last_seen = monotonic()
     raise TimeoutError(
         f"The dask cluster has had no workers for {limit:g} seconds. Start some and fit again, or "
         f"wait longer for them with dask.config.set({{{name!r}: '1 hour'}})."
