@@ -72,7 +72,7 @@ def nothing_hangs():
         pytest.fail("the test has taken too long")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(60)
+    signal.alarm(120)  # a busy machine starts a cluster slowly
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -613,7 +613,9 @@ def test_what_dask_cannot_mend_ends_a_fit(tmp_path, monkeypatch):
 
 def test_after_a_restart_a_fit_ends(monkeypatch):
     with (
-        distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=":0") as local,
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=":0"
+        ) as local,
         distributed.Client(local) as client,
     ):
         with pytest.raises(RuntimeError, match=r"restarted.* Fit again"):
