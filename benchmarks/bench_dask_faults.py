@@ -3,8 +3,8 @@
     python benchmarks/bench_dask_faults.py [--kills 10] [--iterations 200] [--rows 20000]
 
 A scheduler and two workers run as processes of their own on this machine. During the second fit a
-worker drawn at random is killed (SIGKILL) every one to three seconds, and another one started,
-until so many have died. Both fits must end with the same bits.
+worker drawn at random is killed (SIGKILL) and another one started; one to three seconds after that
+has joined the next one dies, until so many have. Both fits must end with the same bits.
 """
 
 import argparse
@@ -55,12 +55,14 @@ class Cluster:
             process.wait()
 
 
-def disturb(cluster, n_kills, ended, killed):
+def disturb(cluster, client, n_kills, ended, killed):
     """Kill workers until there were so many, or the fit has ended."""
     rng = random.Random(0)
     while len(killed) < n_kills and not ended.wait(rng.uniform(1, 3)):
         killed.append(rng.randint(1, N_WORKERS))
         cluster.replace(killed[-1])
+        while len(client.ncores()) < N_WORKERS and not ended.wait(0.1):
+            pass
 
 
 def fit(options):
@@ -93,7 +95,9 @@ def main():
         expected, seconds = fit(options)
         print(f"undisturbed: {seconds:.1f} s, J = {expected.loss_!r}")
         ended, killed = threading.Event(), []
-        killer = threading.Thread(target=disturb, args=(cluster, options.kills, ended, killed))
+        killer = threading.Thread(
+            target=disturb, args=(cluster, client, options.kills, ended, killed)
+        )
         killer.start()
         try:
             found, seconds = fit(options)

@@ -7,8 +7,12 @@ added in a fixed order, so that a chunking has the same bits in every run.
 dask is imported by what is used with its collections only.
 """
 
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
+from operator import call
+from time import monotonic
+from uuid import uuid4
 
 import numpy as np
 from sklearn import get_config
@@ -16,12 +20,15 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, validat
 
 from ._estimator import FLOATS, check_weight_range, is_dask
 from ._tasks import without_callbacks
-from ._threads import blas_on_one_thread
+from ._threads import alone, blas_on_one_thread
 from .backprop.blocks import as_floats, chunks, in_precision
 from .backprop.objective import Objective, first_share, shuffled
 
 # Sums that a task of the tree adds up.
 BRANCHES = 8
+
+# How long a fit waits while a cluster has no workers, if dask's configuration does not say.
+NO_WORKERS_TIMEOUT = "5 minutes"
 
 # What works on rows in one place only, and the value that does without.
 UNSUPPORTED = {
@@ -61,7 +68,9 @@ class ChunkedRows:
         """``function(rows, ...)`` of every chunk of these and of others like them."""
         import dask
 
-        return dask.compute(*_delayed_each(function, self, *others))
+        function = dask.delayed(function, pure=False)
+        columns = [_parts(rows, self) for rows in (self, *others)]
+        return _compute([function(*parts) for parts in zip(*columns)])
 
     def map(self, function, n_columns, dtype):
         """Rows that are a function of these, as so many columns, or None for no columns."""
@@ -79,7 +88,7 @@ class ChunkedRows:
 
         values = _as_array(values) if is_dask(values) else np.asarray(values)
         if is_dask(values):
-            values = _known_sizes(values.persist())
+            values = _known_sizes(values)
         if values.ndim == 0 or len(values) != len(self):
             raise ValueError(
                 f"X and {name} have inconsistent numbers of samples: X has {len(self)}, and the "
@@ -154,16 +163,34 @@ class ChunkedObjective(Objective):
         return self._add_up("_loss_sums", parameters)
 
     def _add_up(self, sums, parameters):
-        """These sums over the rows of all chunks: one task for each, then a tree."""
-        import dask
+        """These sums over the rows of all chunks: one task for each, then a tree.
 
-        given = dask.delayed((self._settings, sums, parameters), pure=False, traverse=False)
-        evaluate = dask.delayed(_sums_of_chunk, pure=False)
-        parts = [evaluate(given, *data) for data in self._data]
-        add = dask.delayed(_added, pure=False)
-        while len(parts) > 1:
-            parts = [add(parts[i : i + BRANCHES]) for i in range(0, len(parts), BRANCHES)]
-        return parts[0].compute()
+        The graph is written out, since `dask.delayed` takes ten times as long to make it.
+        """
+        from dask.delayed import Delayed
+        from dask.highlevelgraph import HighLevelGraph
+
+        name = f"{sums}-{uuid4().hex}"
+        graph = {name: partial(_sums_of_chunk, self._settings, sums, parameters)}
+        tasks = [(call, name, *keys) for keys in self._keys]
+        keys = []
+        while len(keys) != 1:
+            keys = [(name, len(graph), i) for i in range(len(tasks))]
+            graph |= zip(keys, tasks)
+            tasks = [(_added, keys[i : i + BRANCHES]) for i in range(0, len(keys), BRANCHES)]
+        graph = HighLevelGraph.from_collections(name, graph, dependencies=self._collections)
+        return _compute([Delayed(keys[0], graph, layer=name)])[0]
+
+    @cached_property
+    def _keys(self):
+        """For each chunk the keys of what `_data` holds."""
+        return [[part if part is None else part.key for part in parts] for parts in self._data]
+
+    @cached_property
+    def _collections(self):
+        """The collections that hold it."""
+        rows = [r.array for r in (self.X, self.Y, self.sample_weight) if r is not None]
+        return [*rows, *(index for *_, index in self._data if index is not None)]
 
     @cached_property
     def _settings(self):
@@ -195,7 +222,7 @@ class ChunkedObjective(Objective):
         if self.sample_weight is None and self.share == 1:
             return float(self.n_rows)
         weigh = dask.delayed(_weight_of_chunk, pure=False)
-        return float(sum(dask.compute(*(weigh(*data) for data in self._data))))
+        return float(sum(_compute([weigh(*data) for data in self._data])))
 
     def _block(self, rows):
         """The first rows, from the first chunk that has some."""
@@ -204,8 +231,7 @@ class ChunkedObjective(Objective):
     @cached_property
     def _first_rows(self):
         first = next(part for part, n in zip(self.X.parts, self.X.sizes) if n)
-        rows = first[:64].compute()
-        return rows.astype(self.X.dtype)
+        return _compute([first[:64]])[0].astype(self.X.dtype)
 
     @cached_property
     def _kept(self):
@@ -224,9 +250,8 @@ def by_chunks(method):
 
 def in_memory(*values):
     """Dask collections as NumPy arrays; anything else as it is."""
-    import dask
-
-    return dask.compute(*(_as_array(v) if is_dask(v) else v for v in values), traverse=False)
+    found = iter(_compute([_as_array(v) for v in values if is_dask(v)]))
+    return [next(found) if is_dask(v) else v for v in values]
 
 
 def _lazy(estimator, method, X):
@@ -266,7 +291,7 @@ def refuse(estimator):
             )
 
 
-def validate(estimator, X, y=(), *, reset=True, **unused):
+def validate(estimator, X, y=(), *, reset=True, y_numeric=False, **unused):
     """X, or X and y, as `ChunkedRows` of finite numbers; y may hold labels of any kind.
 
     Raises
@@ -276,7 +301,7 @@ def validate(estimator, X, y=(), *, reset=True, **unused):
     """
     names, X = _names(X), _checked(X)
     validate_data(estimator, names, skip_check_array=True, reset=reset)
-    X = ChunkedRows(_known_sizes(X.persist()))
+    X = ChunkedRows(_known_sizes(X))
     if len(X) == 0:
         raise ValueError("X has no rows: at least one is needed.")
     X.range("X")
@@ -284,10 +309,21 @@ def validate(estimator, X, y=(), *, reset=True, **unused):
         return X
     if y is None:
         raise ValueError(f"{type(estimator).__name__} needs targets: give y.")
-    y = X.aligned(y, "y")
+    y = _check_targets(X.aligned(y, "y"), y_numeric)
+    return X, ChunkedRows(y.array[:, 0]) if y.shape[1:] == (1,) else y
+
+
+def _check_targets(y, numeric):
+    """The same, or numbers where these are asked for."""
+    if len(y.shape) > 2:
+        raise ValueError(f"y must have one or two dimensions, not {len(y.shape)}.")
+    if y.array.dtype.kind == "c":
+        raise ValueError("y must be real, not complex: give its parts as two columns.")
+    if numeric and y.array.dtype.kind not in "buif":
+        y = ChunkedRows(y.array.astype(float))
     if y.array.dtype.kind == "f":
         y.range("y")
-    return X, ChunkedRows(y.array[:, 0]) if y.shape[1:] == (1,) else y
+    return y
 
 
 def _checked(X):
@@ -302,6 +338,8 @@ def _checked(X):
             "A dask collection must have chunks that are NumPy arrays of numbers, not "
             f"{type(X._meta).__name__} of {X.dtype}: use map_blocks or astype first."
         )
+    if X.shape[1] == 0:
+        raise ValueError("X has no features: at least one is needed.")
     if np.isnan(X.shape[1]):
         raise ValueError("The number of features is unknown: call X.compute_chunk_sizes() first.")
     return X if X.numblocks[1] == 1 else X.rechunk({1: -1})
@@ -319,7 +357,20 @@ def _as_array(X):
 
 
 def _known_sizes(X):
-    return X.compute_chunk_sizes() if np.isnan(X.shape[0]) else X
+    """The same array, persisted, with known numbers of rows."""
+    import dask.array
+
+    X = X.persist()
+    if not np.isnan(X.shape[0]):
+        return X
+    size = dask.delayed(len, pure=False)
+    parts = X.to_delayed().ravel()
+    sizes = _compute([size(part) for part in parts])
+    known = [
+        dask.array.from_delayed(part, (n, *X.shape[1:]), meta=X._meta)
+        for part, n in zip(parts, sizes)
+    ]
+    return dask.array.concatenate(known)
 
 
 def _names(X):
@@ -330,13 +381,6 @@ def _names(X):
 
 def _parts(rows, like):
     return [None] * len(like.parts) if rows is None else rows.parts
-
-
-def _delayed_each(function, *rows):
-    import dask
-
-    function = dask.delayed(function, pure=False)
-    return [function(*parts) for parts in zip(*(_parts(r, rows[0]) for r in rows))]
 
 
 def _map_blocks(X, function, n_columns, dtype):
@@ -351,12 +395,79 @@ def _map_blocks(X, function, n_columns, dtype):
     return X.map_blocks(function, dtype=dtype, meta=meta, **axes)
 
 
+# -- waiting for dask ---------------------------------------------------------------------------
+
+
+def _compute(collections):
+    """Their values, or a clear error where dask would wait for ever or says little.
+
+    Raises
+    ------
+    TimeoutError
+        A cluster has had no workers for a long time.
+    RuntimeError
+        It has lost rows that it can't make again.
+    """
+    import dask
+
+    client = getattr(dask.base.get_scheduler(), "__self__", None)
+    if not hasattr(client, "gather") or _in_a_task():
+        return dask.compute(*collections)
+    from distributed.comm import CommClosedError
+
+    try:
+        futures = client.compute(collections)
+        _wait(client, futures)
+        return client.gather(futures)
+    except (CancelledError, CommClosedError) as error:
+        raise RuntimeError(
+            "The dask cluster has lost rows that it can't make again: its scheduler has ended or "
+            "was restarted, or a worker has died with rows that were scattered to it. Fit again, "
+            "best with rows that dask loads by itself, from files or by dask.array.from_array. "
+            f"dask says: {error}"
+        ) from error
+
+
+def _wait(client, futures):
+    """Wait for futures, but not for long without workers."""
+    from dask import config
+    from dask.utils import parse_timedelta
+    from distributed import wait
+
+    name = "distributed.scheduler.no-workers-timeout"
+    limit = parse_timedelta(config.get(name, None) or NO_WORKERS_TIMEOUT)
+    step = min(5, limit / 4)
+    last_seen = monotonic()
+    while (begun := monotonic()) - last_seen <= limit:
+        try:
+            return wait(futures, timeout=step)
+        except TimeoutError:
+            if monotonic() - begun < step:  # raised by somebody else's signal
+                raise
+        if client.ncores():
+            last_seen = monotonic()
+    raise TimeoutError(
+        f"The dask cluster has had no workers for {limit:g} seconds. Start some and fit again, or "
+        f"wait longer for them with dask.config.set({{{name!r}: '1 hour'}})."
+    )
+
+
+def _in_a_task():
+    """Whether this runs on a worker, which then is there, and whose threads must not wait."""
+    from distributed import get_worker
+
+    try:
+        return bool(get_worker())
+    except ValueError:
+        return False
+
+
 # -- what runs where the rows are -------------------------------------------------------------
 
 
-def _sums_of_chunk(given, X, Y, s, index):
+def _sums_of_chunk(settings, sums, parameters, X, Y, s, index):
     """Sums over the rows of a chunk, or None if it has no rows that count."""
-    (dtype, objective), sums, parameters = given
+    dtype, objective = settings
     if len(X if index is None else index) == 0:
         return None
     Y = None if Y is None else in_precision(Y, dtype)
@@ -428,4 +539,5 @@ class _Method:
 
     def __call__(self, X):
         rows = X if len(X) else np.zeros((1, X.shape[1]), X.dtype)
-        return getattr(self.estimator, self.name)(rows)[: len(X)]
+        with alone():
+            return getattr(self.estimator, self.name)(rows)[: len(X)]

@@ -1,6 +1,7 @@
 """Holding BLAS to one thread while our own threads call it."""
 
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from threading import Lock
 
@@ -14,6 +15,10 @@ class _Holders:
     count = 0
     allowed = 1
     limiter = None
+
+
+# Whether others share the rows already, so that a fit or a prediction takes no more threads.
+_ALONE = ContextVar("alone", default=False)
 
 
 @cache
@@ -32,7 +37,8 @@ def blas_on_one_thread():
     Yields
     ------
     n_threads : int
-        The threads that BLAS may use outside, by the user's or joblib's choice.
+        The threads that BLAS may use outside, by the user's or joblib's choice; one
+        inside of `alone`.
     """
     with _Holders.lock:
         if _Holders.count == 0:
@@ -40,9 +46,19 @@ def blas_on_one_thread():
             _Holders.limiter = _controller().limit(limits=1)
         _Holders.count += 1
     try:
-        yield _Holders.allowed
+        yield 1 if _ALONE.get() else _Holders.allowed
     finally:
         with _Holders.lock:
             _Holders.count -= 1
             if _Holders.count == 0:
                 _Holders.limiter.restore_original_limits()
+
+
+@contextmanager
+def alone():
+    """Take one thread, as a task of dask does, which has others beside it."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)

@@ -15,7 +15,6 @@ from sklearn.base import (
 )
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import label_binarize
 from sklearn.utils import ClassifierTags, RegressorTags, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -807,7 +806,8 @@ class _Binarised:
     dtype: np.dtype
 
     def __call__(self, y):
-        return label_binarize(y, classes=self.classes).astype(self.dtype)
+        found = y[:, np.newaxis] == self.classes
+        return (found if len(self.classes) > 2 else found[:, 1:]).astype(self.dtype)
 
 
 def _labels(y):

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from ._compat import Interval, StrOptions, fit_context
 from ._dask import ChunkedRows, by_chunks
 from ._tasks import without_callbacks
+from ._threads import alone
 from .backprop.blocks import as_floats, chunks, dense, row_blocks
 from .backprop.network import Network
 from .base import BackpropEstimator, all_or_nothing, check_weights
@@ -477,7 +478,8 @@ class _OfRows:
     estimator: object
 
     def __call__(self, X, s):
-        return getattr(self.estimator, self.name)(as_floats(X), s) if len(X) else None
+        with alone():
+            return getattr(self.estimator, self.name)(as_floats(X), s) if len(X) else None
 
 
 def _ranges(X):

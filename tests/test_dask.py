@@ -1,5 +1,6 @@
 """Dask collections: the same objective where the rows are, lazy predictions, clear refusals."""
 
+import gc
 import os
 import pickle
 import signal
@@ -8,12 +9,16 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
+from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, KFold
 
 from skl_sae import (
     ConvolveAndPool,
@@ -23,6 +28,8 @@ from skl_sae import (
     PatchNormalizer,
     SparseAutoencoder,
     ZCAWhitening,
+    _threads,
+    base,
 )
 from skl_sae._dask import ChunkedObjective
 
@@ -62,10 +69,10 @@ def nothing_hangs():
     """No test takes longer than this, whatever it waits for."""
 
     def stop(*_):
-        raise TimeoutError("the test has taken too long")
+        pytest.fail("the test has taken too long")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(60)
+    signal.alarm(120)  # a busy machine starts a cluster slowly
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -73,7 +80,7 @@ def nothing_hangs():
 
 @contextmanager
 def own_cluster(folder, n_workers=2):
-    """A scheduler and workers in processes of their own; yields the client and the workers."""
+    """A scheduler and workers in processes of their own, and a client of theirs."""
     file = str(folder / "scheduler.json")
     common = ["--no-dashboard", "--scheduler-file", file]
     scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
@@ -92,18 +99,18 @@ def own_cluster(folder, n_workers=2):
             stack.callback(process.kill)
             return process
 
-        start(scheduler)
-        workers = [start(worker) for _ in range(n_workers)]
-        client = distributed.Client(scheduler_file=file, timeout=30, set_as_default=False)
-        stack.enter_context(client)
-        client.wait_for_workers(n_workers, timeout=30)
-        yield client, workers
+        own = SimpleNamespace(scheduler=start(scheduler), start_worker=partial(start, worker))
+        own.workers = [own.start_worker() for _ in range(n_workers)]
+        own.client = distributed.Client(scheduler_file=file, timeout=30, set_as_default=False)
+        stack.enter_context(own.client)
+        own.client.wait_for_workers(n_workers, timeout=30)
+        yield own
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with own_cluster(tmp_path_factory.mktemp("cluster")) as (client, _):
-        yield client
+    with own_cluster(tmp_path_factory.mktemp("cluster")) as own:
+        yield own.client
 
 
 @contextmanager
@@ -370,6 +377,37 @@ def test_features_in_several_chunks_are_joined():
     assert sae.transform(data).numblocks == (4, 1)
 
 
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("sizes", [(0, N_ROWS, 0), (1,) * 9 + (N_ROWS - 9,)])
+def test_chunks_of_no_rows_and_of_one(name, sizes):
+    estimator, y = CASES[name]
+    net = clone(estimator).set_params(**SHORT)
+    data = cut(X, sizes), None if y is None else cut(y, sizes)
+    found, local = clone(net).fit(*data), clone(net).fit(X, y)
+    assert found.loss_ == pytest.approx(local.loss_, rel=1e-8)
+    assert found.score(*data) == pytest.approx(found.score(X, y), rel=1e-12)
+
+
+def test_a_task_takes_one_thread(monkeypatch):
+    """Others of dask's tasks run beside it."""
+    sae, taken = SparseAutoencoder(3, **SHORT).fit(X), []
+
+    def propagate(*arguments):
+        taken.append(arguments[-1])
+        return original(*arguments)
+
+    original = base.propagate
+    monkeypatch.setattr(base, "propagate", propagate)
+    with _threads.blas_on_one_thread():
+        monkeypatch.setattr(_threads._Holders, "allowed", 2)  # before
+        sae.transform(X)
+        lazy = sae.transform(cut(X))
+        begun = len(taken)
+        lazy.compute()
+    assert taken[0] == 2
+    assert taken[begun:] == [1] * len(CUTS)
+
+
 def test_dataframes():
     pd = pytest.importorskip("pandas")
     dd = pytest.importorskip("dask.dataframe")
@@ -412,6 +450,7 @@ def test_parameters_that_need_the_rows_in_one_place(estimator, y):
         (dask.delayed(X), TypeError, "arrays and dataframes are taken, not Delayed"),
         (cut(np.where(X > 0.89, np.nan, X)), ValueError, "Input X contains NaN"),
         (cut(X)[:0], ValueError, "X has no rows"),
+        (cut(X)[:, :0], ValueError, "X has no features"),
     ],
 )
 def test_bad_collections(data, error, message):
@@ -432,6 +471,20 @@ def test_bad_collections(data, error, message):
 def test_bad_targets(y, message):
     with pytest.raises(ValueError, match=message):
         MLPBackpropClassifier().fit(cut(X), y)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (TARGETS * 1j, "y must be real"),
+        (TARGETS[:, :, np.newaxis], "one or two dimensions, not 3"),
+        (LABELS, "could not convert string to float"),
+        (np.where(X[:, 0] > 0.8, None, 1.0), "y contains NaN"),
+    ],
+)
+def test_bad_numbers_as_targets(y, message):
+    with pytest.raises(ValueError, match=message):
+        MLPBackpropRegressor().fit(cut(X), cut(y))
 
 
 @pytest.mark.parametrize(
@@ -484,25 +537,162 @@ def test_a_chunk_that_raises_gives_its_error(where, request):
     assert vars(sae) == before
 
 
-def test_a_fit_survives_the_death_of_a_worker(tmp_path, monkeypatch):
-    sae = SparseAutoencoder(3, max_iter=15, tol=0, random_state=0)
+# -- faults of a cluster ----------------------------------------------------------------------
+
+
+LONG = SparseAutoencoder(3, max_iter=15, tol=0, random_state=0)
+
+
+def fit_while(action, monkeypatch, data):
+    """A fit that calls ``action()`` before its eighth evaluation."""
     original, evaluations = ChunkedObjective._loss_sums, []
 
     def loss_sums(self, *parameters):
         evaluations.append(1)
         if len(evaluations) == 8:
-            workers[0].kill()
+            action()
         return original(self, *parameters)
 
-    with own_cluster(tmp_path) as (client, workers), client.as_current():
-        expected = clone(sae).fit(cut(X))
-        monkeypatch.setattr(ChunkedObjective, "_loss_sums", loss_sums)
-        found = clone(sae).fit(cut(X))
-        assert workers[0].wait(10) < 0
-        assert workers[1].poll() is None
-    assert len(evaluations) == expected.n_evaluations_ > 10
+    with monkeypatch.context() as patch:
+        patch.setattr(ChunkedObjective, "_loss_sums", loss_sums)
+        found = clone(LONG).fit(data)
+    assert len(evaluations) == found.n_evaluations_ > 10
+    return found
+
+
+def kill(*processes):
+    for process in processes:
+        process.kill()
+        process.wait(10)
+
+
+def in_files(folder):
+    """The rows as files that dask reads."""
+    da.to_npy_stack(folder / "rows", cut(X).rechunk((90, -1)))
+    return da.from_npy_stack(folder / "rows")
+
+
+@pytest.mark.parametrize("source", ["array", "files"])
+def test_a_fit_survives_the_death_of_workers(source, tmp_path, monkeypatch):
+    """Of one of two, and of all when others come; rows that were persisted are made again."""
+    with own_cluster(tmp_path) as own, own.client.as_current():
+        data = in_files(tmp_path).persist() if source == "files" else cut(X)
+        expected = clone(LONG).fit(data)
+
+        def act():
+            kill(*own.workers[: 2 if source == "files" else 1])
+            if source == "files":
+                own.start_worker()
+
+        found = fit_while(act, monkeypatch, data)
     assert found.loss_ == expected.loss_
     assert all((a == b).all() for a, b in zip(found.coefs_, expected.coefs_, strict=True))
+
+
+def test_what_dask_cannot_mend_ends_a_fit(tmp_path, monkeypatch):
+    """Rows that nobody can make again, no workers, and no scheduler."""
+    lost = r"lost rows that it can't make again.* Fit again"
+    with own_cluster(tmp_path) as own, own.client.as_current():
+        addresses = {pid: address for address, pid in own.client.run(os.getpid).items()}
+        rows = own.client.scatter(X, workers=[addresses[own.workers[0].pid]])
+        data = da.from_delayed(dask.delayed(rows), X.shape, X.dtype)
+        with pytest.raises(RuntimeError, match=lost):
+            fit_while(partial(kill, own.workers[0]), monkeypatch, data)
+        with (
+            dask.config.set({"distributed.scheduler.no-workers-timeout": "1s"}),
+            pytest.raises(TimeoutError, match=r"no workers for 1 seconds\. Start some and fit"),
+        ):
+            fit_while(partial(kill, own.workers[1]), monkeypatch, cut(X))
+        own.start_worker()
+        with (
+            distributed.Client(own.client.scheduler.address, timeout=3),  # to connect again
+            pytest.raises(RuntimeError, match=lost),
+        ):
+            fit_while(partial(kill, own.scheduler), monkeypatch, cut(X))
+
+
+def test_after_a_restart_a_fit_ends(monkeypatch):
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, dashboard_address=":0"
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        with pytest.raises(RuntimeError, match=r"restarted.* Fit again"):
+            fit_while(client.restart, monkeypatch, cut(X))
+        clone(LONG).fit(cut(X))
+
+
+def test_nothing_stays_on_the_cluster(cluster):
+    before = set(cluster.futures)
+    with cluster.as_current():
+        for name in ("autoencoder", "linear decoder", "classes"):
+            estimator, y = CASES[name]
+            sae = clone(estimator).set_params(growing_samples=True, **SHORT)
+            sae.fit(cut(X), y, sample_weight=S)
+            sae.score(cut(X), y)
+    gc.collect()
+    assert set(cluster.futures) <= before
+
+
+# -- grid search ------------------------------------------------------------------------------
+
+
+@contextmanager
+def back_end(name, request):
+    """Of joblib: the engine that runs the fits of a grid search."""
+    if name == "ray":
+        patch = request.getfixturevalue("monkeypatch")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")  # else it reports home
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else it leaves a file there
+        ray = pytest.importorskip("ray", reason="ray is not installed")
+        from ray.util.joblib import register_ray
+
+        register_ray()
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        request.addfinalizer(ray.shutdown)
+        with joblib.parallel_config("ray", n_jobs=2):
+            yield
+    else:
+        with (
+            request.getfixturevalue("cluster").as_current(),
+            joblib.parallel_config("dask"),
+        ):
+            yield
+
+
+def same_search(one, other, equal=np.testing.assert_array_equal):
+    """Two grid searches have the same scores and the same best estimator."""
+    for name, values in one.cv_results_.items():
+        if name.endswith("test_score"):
+            equal(other.cv_results_[name], values)
+    assert one.best_params_ == other.best_params_
+    for W, V in zip(one.best_estimator_.coefs_, other.best_estimator_.coefs_, strict=True):
+        equal(W, V)
+
+
+def grid_search():
+    estimator = MLPBackpropClassifier((4,), max_iter=10, random_state=0)
+    return GridSearchCV(estimator, {"lam": [1e-4, 1e-2], "beta": [0, 0.5]}, cv=KFold(3))
+
+
+@pytest.mark.parametrize("where", ["dask", "ray"])
+def test_a_grid_search_on_a_cluster_is_the_serial_one(where, request):
+    expected = grid_search().fit(X, LABELS)
+    with back_end(where, request):
+        found = grid_search().fit(X, LABELS)
+    assert len(np.unique(expected.cv_results_["mean_test_score"])) > 2
+    same_search(found, expected)
+
+
+@pytest.mark.parametrize("where", [None, "dask"])
+def test_a_grid_search_over_a_dask_array(where, request):
+    """The rows of each fold stay on the cluster, and its fits may run there too."""
+    search = grid_search().set_params(param_grid={"lam": [1e-4, 1e-2]})
+    expected = clone(search).fit(X, LABELS)
+    with back_end(where, request) if where else engine("threads", request):
+        found = clone(search).fit(cut(X), LABELS)
+    same_search(found, expected, partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-8))
 
 
 def test_dask_is_imported_for_its_collections_only():
