@@ -109,6 +109,25 @@ def test_a_wrong_gradient_ends_as_failed_and_no_worse_than_the_start(solver):
     assert found.value <= quadratic(START)[0]
 
 
+@pytest.mark.parametrize("n_iter", [0, 3])
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_the_value_of_a_failed_run_is_that_of_its_theta(solver, n_iter):
+    """Not that of the last point which the line search tried."""
+
+    def soon_wrong(theta):
+        value, gradient = rosenbrock(theta)
+        return value, gradient if len(iterations) < n_iter else -gradient
+
+    class Record(Watcher):
+        def end(self, so_far):
+            iterations.append(so_far.value)
+
+    iterations = []
+    found = minimise(soon_wrong, START, solver=solver, max_iter=50, tol=0, watcher=Record())
+    assert found.status == "failed"
+    assert found.value == rosenbrock(found.theta)[0]
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_start_that_is_not_finite_raises(solver, value):

@@ -207,16 +207,18 @@ def cg(objective, theta0, *, max_iter, tol, watcher):
 
 
 def _scipy_minimise(objective, theta0, method, options, watcher):
-    curve, n_evaluations, begun = [], 0, False
+    curve, n_evaluations, begun, start = [], 0, False, np.nan
     reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
 
     def evaluate(theta):
-        nonlocal n_evaluations, begun
+        nonlocal n_evaluations, begun, start
         if n_evaluations > 0 and not begun:  # the first one is that of the start
             watcher.begin()
             begun = True
         n_evaluations += 1
-        return objective(theta)
+        value, gradient = objective(theta)
+        start = value if n_evaluations == 1 else start
+        return value, gradient
 
     def after_iteration(intermediate_result):
         nonlocal begun
@@ -242,7 +244,8 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
         status = "converged"
     else:
         status = "max_iter" if found.nit >= options["maxiter"] else "failed"
-    theta, value = np.array(expand(found.x)), float(found.fun)
+    # Where the line search has failed, `found.fun` is its last trial, not that of `found.x`.
+    theta, value = np.array(expand(found.x)), float(curve[-1] if curve else start)
     return Result(theta, value, curve, n_evaluations, status, str(found.message))
 
 
