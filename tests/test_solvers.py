@@ -259,6 +259,14 @@ def test_growing_samples_respect_max_iter(max_iter):
     assert sum(found.stages) == len(found.loss_curve)
 
 
+def test_samples_that_lead_away_from_a_good_start_end_there_as_failed():
+    good, far = np.full(4, 1.01), [(1 / 2, shifted(100.0))]
+    found = minimise(quadratic, good, max_iter=4, tol=1e-7, stages=far)
+    assert found.status == "failed"
+    assert found.value == quadratic(good)[0]
+    np.testing.assert_array_equal(found.theta, good)
+
+
 @pytest.mark.parametrize("stop_at", [1, 5, 12])
 def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
     stages, whole = [(1 / 2, Counter(rosenbrock))], Counter(rosenbrock)

@@ -146,6 +146,7 @@ def _in_stages(stages, theta, max_iter, watcher, run):
     rows, when it has used half of the iterations left, or when ten iterations have not
     lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
     stage on all rows has converged and the next finds no lower value, that is convergence.
+    Samples can lead away from a good start: a run that ends above it has failed.
     """
     past, converged = Result(theta, np.nan, [], 0, "max_iter", ""), False
     for share, objective in stages:
@@ -162,7 +163,18 @@ def _in_stages(stages, theta, max_iter, watcher, run):
             if stage.stopped:
                 break
             converged = share == 1 and result.status == "converged"
-    return past
+    on_samples = past.status != "stopped" and past.shares[0] < 1
+    return _no_worse_than(theta, objective, past) if on_samples else past
+
+
+def _no_worse_than(theta, objective, result):
+    """The result, or the start where the objective was lower."""
+    start, _ = objective(theta)
+    result = result._replace(n_evaluations=result.n_evaluations + 1)
+    if start >= result.value:
+        return result
+    message = f"the objective went from {start:.6g} to {result.value:.6g}"
+    return result._replace(theta=theta, value=start, status="failed", message=message)
 
 
 class _Stage(Watcher):
