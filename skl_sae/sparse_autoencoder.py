@@ -8,14 +8,15 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, StrOptions, fit_context
 from ._dask import ChunkedRows, by_chunks
+from ._estimator import check_floats
 from ._tasks import without_callbacks
 from .backprop.blocks import as_floats, chunks, dense, row_blocks
 from .backprop.network import Network
-from .base import BackpropEstimator, all_or_nothing, check_weights
+from .base import BackpropEstimator, all_or_nothing, check_weights, no_nan
 
 RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
 
@@ -311,7 +312,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             The reconstructions.
         """
         check_is_fitted(self)
-        code = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        code = check_floats(X)
         if code.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {code.shape[1]} columns, but codes of this {type(self).__name__} "
@@ -466,7 +467,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             errors[rows] = np.einsum("ij,ij->i", output, output)
 
         self._over_blocks(measure, X, slice(2), self.output_activation)
-        return errors
+        return no_nan(errors)
 
 
 @dataclass
