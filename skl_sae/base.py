@@ -422,7 +422,8 @@ def _warn_unless_converged(estimator, result):
         text = (
             f"{name}: {solver} stopped after {len(result.loss_curve)} iterations because "
             f"it found no lower value ({result.message}). Scale the data; for 'sgd' "
-            "decrease learning_rate; increase tol if the result is good enough for you."
+            "decrease learning_rate; decrease lam or beta if it is huge; increase tol if the "
+            "result is good enough for you."
         )
     warnings.warn(text, ConvergenceWarning, stacklevel=6)
 

@@ -372,8 +372,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Returns
         -------
         float
-            The score. If X does not vary, 1 for a perfect reconstruction, else 0, as in
-            `sklearn.metrics.r2_score`; minus infinity if the squared errors overflow.
+            The score. If X does not vary, or so little that the squares underflow, 1 for a
+            perfect reconstruction, else 0, as in `sklearn.metrics.r2_score`; minus infinity
+            if the squared errors overflow.
         """
         check_is_fitted(self)
         X = self._validate_input(X, reset=False)
