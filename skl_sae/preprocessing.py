@@ -198,7 +198,8 @@ class ZCAWhitening(_DenseTransformer):
                 "epsilon > 0, or drop constant and linearly dependent columns, or give more "
                 "rows than columns; scale X if its squares underflow."
             )
-        axes, scale = eigenvectors[:, ::-1], np.sqrt(variances + self.epsilon)
+        with np.errstate(over="ignore"):
+            axes, scale = eigenvectors[:, ::-1], np.sqrt(_finite(variances + self.epsilon))
         self.eigenvalues_ = variances
         self.whitening_ = _symmetric(axes, 1 / scale)
         self.dewhitening_ = _symmetric(axes, scale)

@@ -241,6 +241,11 @@ def test_squares_that_underflow_are_refused_and_not_taken_for_constant():
     assert_allclose(white, 10**0.5 * centred(X), rtol=1e-10, atol=1e-12)
 
 
+def test_variances_that_overflow_together_with_epsilon_are_refused():
+    with pytest.raises(ValueError, match="squares overflow: scale it"):
+        ZCAWhitening(epsilon=1.7e308).fit(1e153 * centred(X))
+
+
 @pytest.mark.parametrize("n_std", [1e-300, 1e300])
 def test_a_limit_beyond_the_precision_of_the_rows(n_std):
     """All values are cut, or none; those at the mean of their row stay there."""

@@ -22,6 +22,8 @@ from sklearn.utils import check_random_state
 from skl_sae import (
     MLPBackpropClassifier,
     MLPBackpropRegressor,
+    PatchNormalizer,
+    SparseAutoencoder,
     ZCAWhitening,
 )
 
@@ -32,6 +34,7 @@ REFUSALS = (
     r"test_size|least populated class|resulting train set|number of classes",
 )
 TOO_LARGE = r"X is so (large|small) that its squares (over|under)flow: scale it"
+OUTPUT = r"X is so large that the output of the network overflows: scale X"
 OVERFLOW = r"The result overflows in float(32|64): scale X, or (set|choose) "
 SINGULAR = r"covariance of X is singular.*set epsilon > 0"
 RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "identity": (-np.inf, np.inf)}
@@ -183,6 +186,62 @@ def test_a_regressor_is_sound_or_refused(data):
         assert quietly(lambda: estimator.score(X, y, sample_weight=s)) <= 1
 
 
+@given(st.data())
+def test_a_fit_that_goes_on_does_not_rise(data):
+    """From fitted weights, and from pretrained ones."""
+    X, estimator = data.draw(draws.matrices()), data.draw(draws.autoencoders())
+    if estimator.batch_size is not None:
+        return
+    estimator.set_params(warm_start=True, n_init=1, max_iter=3)
+    if fitted_or_refused(estimator, X) is None:
+        return
+    loss = estimator.loss_
+    if fitted_or_refused(estimator, X) is not None:
+        rounding = 1e-4 if X.dtype == np.float32 else 0  # weights are stored in it
+        assert estimator.loss_ <= loss * (1 + rounding) + rounding
+
+
+@given(st.data())
+def test_fine_tuning_does_not_rise_above_pretraining(data):
+    X = data.draw(draws.matrices(rows=(2, 14)))
+    net, template = data.draw(draws.networks(MLPBackpropClassifier)), draws.autoencoders()
+    encoder = data.draw(template).set_params(activation=net.activation, max_iter=2)
+    if net.activation in ("relu", "identity"):
+        encoder.set_params(beta=0)
+    net.set_params(early_stopping=False, pretraining=encoder, n_init=1)
+    y, words = data.draw(draws.labels(len(X))), (*REFUSALS, "0 autoencoders|for 0 hidden layers")
+    net = fitted_or_refused(net, X, y, allowed=(*words, OUTPUT))
+    if net is None:
+        return
+    assert_fit_is_sound(net, X)
+    if net.batch_size is None:
+        assert net.loss_ <= net.pretrained_.loss_
+
+
+FITTED = {
+    "X": np.random.default_rng(0).uniform(size=(30, 3)),
+    "y": np.random.default_rng(1).permutation(np.arange(30) % 3),
+}
+
+
+@given(st.data())
+def test_what_is_fitted_bears_any_rows(data):
+    """In float64 and float32, of any magnitude: no number is missing, or a sentence says why."""
+    cls = data.draw(draws.one_of(SparseAutoencoder, MLPBackpropClassifier, MLPBackpropRegressor))
+    size = 2 if cls is SparseAutoencoder else (3, 2)
+    activation = data.draw(draws.one_of("logistic", "tanh", "relu", "identity"))
+    estimator = cls(size, activation=activation, beta=0, max_iter=5, random_state=0)
+    quietly(lambda: estimator.fit(**FITTED))
+    X = data.draw(draws.matrices(columns=(3, 3)))
+    names = ("transform", "predict", "predict_proba", "predict_log_proba", "score_samples")
+    for name in [name for name in names if hasattr(estimator, name)]:
+        found = or_refused(lambda name=name: getattr(estimator, name)(X), OUTPUT)
+        assert found is None or (len(found) == len(X) and not np.isnan(found).any())
+    if cls is SparseAutoencoder:
+        score = or_refused(lambda: estimator.score(X), OUTPUT)
+        assert score is None or score <= 1
+
+
 # -- preprocessing and convolution ---------------------------------------------------------
 
 
@@ -237,6 +296,16 @@ def test_normalising_patches_is_sound_or_refused(data):
         low, high = normalizer.feature_range
         slack = 4 * np.finfo(patches.dtype).eps * max(abs(low), abs(high))
         assert low - slack <= patches.min() <= patches.max() <= high + slack
+
+
+@given(st.data())
+def test_preprocessing_bears_any_rows(data):
+    fitted = data.draw(
+        draws.one_of(ZCAWhitening(), PatchNormalizer(), PatchNormalizer(feature_range=None))
+    ).fit(FITTED["X"])
+    X = data.draw(draws.matrices(columns=(3, 3)))
+    found = or_refused(lambda: fitted.transform(X), OVERFLOW)
+    assert found is None or np.isfinite(found).all()
 
 
 @given(st.data())
