@@ -247,7 +247,7 @@ def convolutions(draw):
     channels = draw(one_of((), (1,), (2,)))
     encoders = (
         SparseAutoencoder(2, max_iter=3, random_state=0),
-        SparseAutoencoder(3, max_iter=2, beta=0, activation="relu", output_activation="identity"),
+        SparseAutoencoder(3, max_iter=2, beta=0, activation="relu", random_state=0),
         make_pipeline(ZCAWhitening(), SparseAutoencoder(2, max_iter=2, random_state=0)),
         make_pipeline(PatchNormalizer(), SparseAutoencoder(2, max_iter=2, random_state=0)),
         ZCAWhitening(),

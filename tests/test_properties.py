@@ -115,7 +115,8 @@ def assert_not_above_start(estimator, *data, **options):
     assert abs(loss - estimator.loss_) <= slack * max(abs(loss), smallest)
     params = estimator.get_params()
     if params["batch_size"] is None and not params.get("early_stopping"):
-        assert estimator.loss_ <= start * (1 + 1e-6 * (slack > 1e-6))
+        rounding = 1e-6 if slack > 1e-6 else 0
+        assert not estimator.loss_ > start * (1 + rounding)  # the best output layer bears more
 
 
 # -- the autoencoder -----------------------------------------------------------------------
@@ -275,7 +276,9 @@ def test_whitening_is_sound_or_refused(data):
     rounding = 100 * np.finfo(white.dtype).eps * scales[0] / scales[1]
     largest = float(np.abs(X).max())
     if rounding < 0.01 and largest / (scales[0] + 1) > 1e-30:  # nothing has underflowed
-        np.testing.assert_allclose(back, X.astype(float), atol=X.shape[1] * rounding * largest)
+        np.testing.assert_allclose(
+            back, X.astype(float), rtol=0, atol=X.shape[1] * rounding * largest
+        )
 
 
 @given(st.data())
@@ -337,9 +340,13 @@ def test_convolution_is_the_mean_of_codes_or_refused(data):
         for i in range(0, height, high)
         for j in range(0, width, wide)
     ]
-    largest = float(np.abs(maps).max())
-    rounding = 1e3 * np.finfo(pooled.dtype).eps
-    np.testing.assert_allclose(pooled, np.hstack(expected), rtol=rounding, atol=rounding * largest)
+    precision = np.finfo(pooled.dtype)
+    size = float(np.abs(maps).max() + precision.tiny)  # below it numbers have fewer digits
+    if "ZCAWhitening" in repr(estimator.encoder):  # what rows have in common cancels
+        size += 10 * float(np.abs(images).max())
+    np.testing.assert_allclose(
+        pooled, np.hstack(expected), rtol=0, atol=1e3 * float(precision.eps) * size
+    )
 
 
 # -- what must not matter ------------------------------------------------------------------
@@ -354,7 +361,7 @@ def same_objective(first, second, theta, dtype):
     assume(np.isfinite(value))
     assert other == pytest.approx(value, rel=rounding)
     size = np.abs(gradient).max()
-    np.testing.assert_allclose(other_gradient, gradient, atol=rounding * max(size, value))
+    np.testing.assert_allclose(other_gradient, gradient, rtol=0, atol=rounding * max(size, value))
 
 
 @given(st.data())
