@@ -267,6 +267,15 @@ def test_samples_that_lead_away_from_a_good_start_end_there_as_failed():
     np.testing.assert_array_equal(found.theta, good)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_lead_where_the_objective_is_not_finite_raise(value):
+    def only_there(theta):
+        return (1.0 if np.array_equal(theta, START) else value), np.ones(4)
+
+    with pytest.raises(FloatingPointError, match="the objective is"):
+        minimise(only_there, START, max_iter=4, tol=1e-7, stages=[(1 / 2, shifted(1.0))])
+
+
 @pytest.mark.parametrize("stop_at", [1, 5, 12])
 def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
     stages, whole = [(1 / 2, Counter(rosenbrock))], Counter(rosenbrock)

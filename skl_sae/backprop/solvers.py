@@ -171,7 +171,7 @@ def _no_worse_than(theta, objective, result):
     """The result, or the start where the objective was lower."""
     start, _ = objective(theta)
     result = result._replace(n_evaluations=result.n_evaluations + 1)
-    if start >= result.value:
+    if not start < result.value < np.inf:  # what is not finite `minimise` reports
         return result
     message = f"the objective went from {start:.6g} to {result.value:.6g}"
     return result._replace(theta=theta, value=start, status="failed", message=message)
