@@ -9,7 +9,7 @@ SCRIPTS = bin
 endif
 BIN = $(VENV)/$(SCRIPTS)
 
-.PHONY: demo examples test lint oldest nightly package bench docs clean
+.PHONY: demo examples test properties lint oldest nightly package bench docs clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
@@ -24,6 +24,10 @@ examples: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n auto
+
+# The tests of properties with thousands of new examples; a failure tells how to repeat it.
+properties: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n auto --hypothesis-profile=long tests/test_properties.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

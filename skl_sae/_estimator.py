@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import assert_all_finite, validate_data
+from sklearn.utils.validation import assert_all_finite, check_array, validate_data
 
 from .backprop.blocks import LazyRows, as_floats, chunks
 
@@ -41,6 +41,7 @@ class Estimator(BaseEstimator):
             )
         super().__setstate__(state)
 
+    @np.errstate(invalid="ignore")  # as in `check_floats`
     def _validate_rows(self, X, **options):
         """X, or X and y, where X is then float64 or float32.
 
@@ -65,6 +66,12 @@ class Estimator(BaseEstimator):
         for block in chunks(X):
             assert_all_finite(block, estimator_name=type(self).__name__, input_name="X")
         return (X, *y) if y else X
+
+
+@np.errstate(invalid="ignore")  # scikit-learn adds all values to see whether they are finite
+def check_floats(X, input_name="X"):
+    """A matrix of float64 or float32."""
+    return check_array(X, dtype=FLOATS, input_name=input_name)
 
 
 def is_dask(X):

@@ -306,8 +306,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         except FloatingPointError as error:
             raise ValueError(
                 f"{type(self).__name__} can't be fitted: {error}. Scale the data, for "
-                "example with StandardScaler or MinMaxScaler; with solver='sgd' a "
-                "smaller learning_rate can help too."
+                "example with StandardScaler or MinMaxScaler; decrease lam or beta if it is "
+                "huge; with solver='sgd' a smaller learning_rate can help too."
             ) from None
 
     def _stages(self, objective, rng):
@@ -362,7 +362,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         """The output of some consecutive layers for every row of X."""
         with blas_on_one_thread() as n_threads:
             network = self._layers(X.dtype, layers)
-            return propagate(X, *network, output_activation, n_threads)
+            return no_nan(propagate(X, *network, output_activation, n_threads))
 
     def _over_blocks(self, use, X, layers, output_activation):
         """``use(rows, block, output)`` for every block: see `blocks.over_blocks`."""
@@ -375,6 +375,13 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         intercepts = [b.astype(dtype, copy=False) for b in self.intercepts_[layers]]
         sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
         return Network(sizes, self.activation), coefs, intercepts
+
+
+def no_nan(output):
+    """The output itself, unless infinite terms of it have cancelled."""
+    if np.isnan(output.min()):
+        raise ValueError("X is so large that the output of the network overflows: scale X.")
+    return output
 
 
 def _can_project(objective):
@@ -415,7 +422,8 @@ def _warn_unless_converged(estimator, result):
         text = (
             f"{name}: {solver} stopped after {len(result.loss_curve)} iterations because "
             f"it found no lower value ({result.message}). Scale the data; for 'sgd' "
-            "decrease learning_rate; increase tol if the result is good enough for you."
+            "decrease learning_rate; decrease lam or beta if it is huge; increase tol if the "
+            "result is good enough for you."
         )
     warnings.warn(text, ConvergenceWarning, stacklevel=6)
 

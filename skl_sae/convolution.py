@@ -15,11 +15,11 @@ from sklearn.base import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.random import sample_without_replacement
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, fit_context
 from ._dask import by_chunks
-from ._estimator import Estimator
+from ._estimator import Estimator, check_floats
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing
 
@@ -277,7 +277,7 @@ class ConvolveAndPool(
         else:
             self.encoder_ = clone(self.encoder).fit(self._draw(X))
         code = self.encoder_.transform(_flatten(self._windows(X[:1])[:, :1, :1]))
-        self._n_codes = check_array(code, input_name="the encoder's code").shape[1]
+        self._n_codes = check_floats(code, "the encoder's code").shape[1]
 
     def _draw(self, X):
         """Random patches of all images and positions, one in each row.

@@ -466,13 +466,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         Returns
         -------
         float
-            The score; higher is better.
+            The score; higher is better. R² is minus infinity if the squared errors overflow.
         """
         prediction = self.predict(X)
         if is_dask(prediction):
             y, prediction, sample_weight = in_memory(y, prediction, sample_weight)
-        metric = accuracy_score if self.task_ == "classification" else r2_score
-        return metric(y, prediction, sample_weight=sample_weight)
+        metric = accuracy_score if self.task_ == "classification" else _r2
+        return metric(y, prediction, sample_weight=_in_scale(sample_weight))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -604,19 +604,18 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             raise ValueError("class_weight takes one label for each row: pass sample_weight.")
         index = _label_index(Y)
         weights = np.ones(len(Y)) if sample_weight is None else sample_weight
-        if self.class_weight == "balanced":
+        if self.class_weight == "balanced":  # weights count by their ratios
             totals = np.bincount(index, weights=weights, minlength=len(self.classes_))
-            by_class = totals.sum() / len(totals) / np.where(totals > 0, totals, 1)
-        else:
-            by_class = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=self.classes_[index]
+            return check_weights(weights / np.where(totals > 0, totals, 1)[index], Y)
+        by_class = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[index]
+        )
+        if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
+            raise ValueError(
+                "class_weight must hold finite weights, none negative and not all zero, "
+                f"not {self.class_weight}."
             )
-            if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
-                raise ValueError(
-                    "class_weight must hold finite weights, none negative and not all zero, "
-                    f"not {self.class_weight}."
-                )
-        return check_weights(weights * by_class[index], Y)
+        return check_weights(weights * (by_class / by_class.max())[index], Y)
 
     def _check_targets(self, y, dtype):
         if self.class_weight is not None:
@@ -778,7 +777,7 @@ class EarlyStopping(Monitor):
         if not np.isfinite(Z).all():
             return -np.inf
         if self.estimator.task == "regression":
-            return r2_score(self.Y, Z, sample_weight=self.sample_weight)
+            return _r2(self.Y, Z, sample_weight=self.sample_weight)
         if self.estimator._multilabel:
             hit = ((Z > 0) == (self.Y > 0)).all(axis=1)
         else:
@@ -824,6 +823,21 @@ def _labels(y):
         return y, np.arange(y.shape[1]), True
     y = column_or_1d(y, warn=True)
     return y, np.unique(y), False
+
+
+@np.errstate(all="ignore")
+def _r2(y, prediction, sample_weight):
+    """R²; minus infinity if the squared errors overflow."""
+    score = r2_score(y, prediction, sample_weight=sample_weight)
+    return -np.inf if np.isnan(score) and len(prediction) > 1 else score
+
+
+def _in_scale(sample_weight):
+    """The weights times a power of two, the largest near one: only their ratios count."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, dtype=float)
+    return np.ldexp(weights, -np.frexp(weights.max(initial=0))[1])
 
 
 def _label_index(Z):

@@ -4,15 +4,18 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, fit_context
 from ._dask import by_chunks
-from ._estimator import FLOATS, Estimator
+from ._estimator import Estimator, check_floats
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing, check_weights
 
 BLOCK_ROWS = 1024
+
+# Below it sums of squares have lost digits.
+UNDERFLOW = np.finfo(float).tiny / np.finfo(float).eps
 
 
 class _DenseTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator):
@@ -152,12 +155,13 @@ class ZCAWhitening(_DenseTransformer):
             The whitened rows; float32 stays float32.
         """
         X = self._check_input(X)
-        whitening = self.whitening_.astype(X.dtype, copy=False)
         white = np.empty(X.shape, X.dtype)
-        for rows in row_blocks(len(X), BLOCK_ROWS):
-            centred = (X[rows] - self.mean_).astype(X.dtype, copy=False)
-            np.matmul(centred, whitening, out=white[rows])
-        return white
+        with np.errstate(over="ignore", invalid="ignore"):
+            whitening = self.whitening_.astype(X.dtype, copy=False)
+            for rows in row_blocks(len(X), BLOCK_ROWS):
+                centred = (X[rows] - self.mean_).astype(X.dtype, copy=False)
+                np.matmul(centred, whitening, out=white[rows])
+        return _finite_result(white, "set a larger epsilon")
 
     @by_chunks
     def inverse_transform(self, X):
@@ -174,26 +178,28 @@ class ZCAWhitening(_DenseTransformer):
             The data before whitening, up to rounding.
         """
         check_is_fitted(self)
-        white = check_array(X, dtype=FLOATS, input_name="X")
+        white = check_floats(X)
         if white.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {white.shape[1]} columns, but this ZCAWhitening gives "
                 f"{self.n_features_in_}."
             )
-        X = white @ self.dewhitening_.astype(white.dtype, copy=False)
-        X += self.mean_
-        return X
+        with np.errstate(over="ignore", invalid="ignore"):
+            X = white @ self.dewhitening_.astype(white.dtype, copy=False)
+            X += self.mean_
+        return _finite_result(X, "set a smaller epsilon")
 
     def _store(self, eigenvalues, eigenvectors):
         variances = np.maximum(eigenvalues[::-1], 0)  # below zero by rounding only
         rounding = len(variances) * np.finfo(float).eps * variances[0]
-        if self.epsilon == 0 and variances[-1] <= rounding:
+        if self.epsilon == 0 and variances[-1] <= max(rounding, UNDERFLOW):
             raise ValueError(
                 "The covariance of X is singular, so that epsilon=0 can't whiten it: set "
                 "epsilon > 0, or drop constant and linearly dependent columns, or give more "
-                "rows than columns."
+                "rows than columns; scale X if its squares underflow."
             )
-        axes, scale = eigenvectors[:, ::-1], np.sqrt(variances + self.epsilon)
+        with np.errstate(over="ignore"):
+            axes, scale = eigenvectors[:, ::-1], np.sqrt(_finite(variances + self.epsilon))
         self.eigenvalues_ = variances
         self.whitening_ = _symmetric(axes, 1 / scale)
         self.dewhitening_ = _symmetric(axes, scale)
@@ -290,8 +296,8 @@ class PatchNormalizer(_DenseTransformer):
         Raises
         ------
         ValueError
-            Bad data or parameters, or data so large that their squares overflow. The
-            transformer is then as it was.
+            Bad data or parameters, or data so large or small that their squares overflow
+            or underflow. The transformer is then as it was.
         """
         self._check_range()
         X = self._validate_rows(X)
@@ -314,15 +320,18 @@ class PatchNormalizer(_DenseTransformer):
         """
         X = self._check_input(X)
         normalised = np.empty(X.shape, X.dtype)
-        for rows in row_blocks(len(X), BLOCK_ROWS):
-            normalised[rows] = self._normalise(X[rows])
-        return normalised
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows in row_blocks(len(X), BLOCK_ROWS):
+                normalised[rows] = self._normalise(X[rows])
+        return _finite_result(normalised, "choose a narrower feature_range")
 
     def _normalise(self, X):
         patches = _centre_rows(X)
         if self.n_std is None:
             return patches
-        limit = float(self.n_std * self.std_)
+        limit = float(self.n_std) * self.std_
+        if self.std_ > 0:  # it may underflow in the precision of X
+            limit = max(limit, float(np.finfo(X.dtype).smallest_subnormal))
         np.clip(patches, -limit, limit, out=patches)
         if self.feature_range is None:
             return patches
@@ -383,11 +392,14 @@ def _centre_rows(X):
 
 def _std_within_rows(X):
     """Root of the mean square of all entries, each less the mean of its row."""
+    total, varies = 0.0, False
     with np.errstate(over="ignore", invalid="ignore"):
-        total = sum(
-            np.square(_centre_rows(X[rows]), dtype=float).sum()
-            for rows in row_blocks(len(X), BLOCK_ROWS)
-        )
+        for rows in row_blocks(len(X), BLOCK_ROWS):
+            centred = _centre_rows(X[rows])
+            total += np.square(centred, dtype=float).sum()
+            varies = varies or centred.any()
+    if varies and total < UNDERFLOW:
+        raise ValueError("X is so small that its squares underflow: scale it.")
     return float(np.sqrt(_finite(total) / (X.shape[0] * X.shape[1])))
 
 
@@ -395,3 +407,9 @@ def _finite(squares):
     if not np.isfinite(squares).all():
         raise ValueError("X is so large that its squares overflow: scale it.")
     return squares
+
+
+def _finite_result(X, remedy):
+    if not (np.isfinite(X.min()) and np.isfinite(X.max())):
+        raise ValueError(f"The result overflows in {X.dtype}: scale X, or {remedy}.")
+    return X

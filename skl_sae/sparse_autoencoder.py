@@ -8,15 +8,16 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, StrOptions, fit_context
 from ._dask import ChunkedRows, by_chunks
+from ._estimator import check_floats
 from ._tasks import without_callbacks
 from ._threads import alone
 from .backprop.blocks import as_floats, chunks, dense, row_blocks
 from .backprop.network import Network
-from .base import BackpropEstimator, all_or_nothing, check_weights
+from .base import BackpropEstimator, all_or_nothing, check_weights, no_nan
 
 RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
 
@@ -312,7 +313,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             The reconstructions.
         """
         check_is_fitted(self)
-        code = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        code = check_floats(X)
         if code.shape[1] != self._n_features_out:
             raise ValueError(
                 f"X has {code.shape[1]} columns, but codes of this {type(self).__name__} "
@@ -372,8 +373,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Returns
         -------
         float
-            The score. If X does not vary, 1 for a perfect reconstruction, else 0, as in
-            `sklearn.metrics.r2_score`; minus infinity if the squared errors overflow.
+            The score. If X does not vary, or so little that the squares underflow, 1 for a
+            perfect reconstruction, else 0, as in `sklearn.metrics.r2_score`; minus infinity
+            if the squared errors overflow.
         """
         check_is_fitted(self)
         X = self._validate_input(X, reset=False)
@@ -467,7 +469,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             errors[rows] = np.einsum("ij,ij->i", output, output)
 
         self._over_blocks(measure, X, slice(2), self.output_activation)
-        return errors
+        return no_nan(errors)
 
 
 @dataclass

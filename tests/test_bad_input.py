@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
@@ -817,3 +817,74 @@ def test_a_sparse_code_needs_a_hidden_layer():
 def test_bad_class_weights_are_named(weight):
     with pytest.raises(ValueError, match="class_weight must hold finite weights"):
         MLPBackpropClassifier((3,), class_weight={0: weight}).fit(X, LABELS)
+
+
+# -- ends of the range of numbers ----------------------------------------------------------
+
+ENDS = np.where(X > 0.5, 3.4e38, -3.4e38).astype(np.float32)  # some add up to inf - inf
+
+
+@pytest.mark.filterwarnings("ignore:X has values outside:UserWarning")
+@each_estimator
+def test_rows_at_both_ends_of_float32_pass_the_validation_without_a_warning(estimator):
+    fitted = fit(clone(estimator))
+    fitted.coefs_[0] *= 0.1  # so that no output overflows
+    for name in methods_of(fitted):
+        assert len(getattr(fitted, name)(ENDS)) == 30
+    if hasattr(fitted, "inverse_transform"):
+        fitted.coefs_[1] *= 0.1
+        assert len(fitted.inverse_transform(ENDS[:, :3])) == 30
+    refusal = message_of_fit(clone(estimator), ENDS, y_for(estimator))
+    assert not refusal or "Scale the data" in refusal
+
+
+def test_targets_at_both_ends_of_float32_are_refused_without_a_warning():
+    with pytest.raises(ValueError, match="Scale the data"):
+        regressor().fit(X.astype(np.float32), ENDS[:, :2])
+
+
+@each_estimator
+def test_output_that_is_no_number_is_refused(estimator):
+    """Two hidden units are infinite, and the output is their difference."""
+    params = {"activation": "relu", "beta": 0}
+    fitted = fit(clone(estimator).set_params(**params))
+    fitted.coefs_ = [
+        np.full((4, 3), 10.0),
+        np.tile([[1.0], [-1.0], [0.0]], fitted.coefs_[1].shape[1]),
+    ]
+    for name in set(methods_of(fitted)) - {"transform"}:
+        with pytest.raises(ValueError, match="output of the network overflows: scale X"):
+            getattr(fitted, name)(np.full((2, 4), 1e308))
+
+
+@pytest.mark.parametrize("params", [{"lam": 1e308}, {"beta": 1.7e308}])
+def test_penalties_that_overflow_are_named(params):
+    with pytest.raises(ValueError, match="decrease lam or beta"):
+        sae(**params).fit(X)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_r2_bears_what_overflows(early_stopping):
+    huge = 1e153 * np.sign(TARGETS)
+    net = regressor(early_stopping=early_stopping, validation_fraction=0.5).fit(X, huge)
+    assert net.score(X, 100 * huge) == -np.inf
+    assert net.score(1e300 * X, TARGETS) <= 1
+
+
+def test_scores_know_the_ratios_of_weights_only():
+    weights = np.linspace(1, 2, 30)
+    for estimator, y in [(regressor(), TARGETS), (classifier(), LABELS)]:
+        fitted = estimator.fit(X, y)
+        expected = fitted.score(X, y, sample_weight=weights)
+        for scale in (2.0**1020, 2.0**-1000):
+            assert fitted.score(X, y, sample_weight=scale * weights) == expected
+
+
+def test_balanced_classes_with_weights_of_every_magnitude():
+    """Each class counts the same, however little its rows do."""
+    plain = classifier().fit(X, LABELS)
+    weights = np.array([1.0, 1e-200, 1e-320])[LABELS]
+    net = classifier(class_weight="balanced").fit(X, LABELS, sample_weight=weights)
+    assert_allclose(net.coefs_[0], plain.coefs_[0], rtol=1e-9)
+    huge = classifier(class_weight=dict.fromkeys(range(3), 1e308))
+    assert_allclose(huge.fit(X, LABELS).coefs_[0], plain.coefs_[0], rtol=1e-9)

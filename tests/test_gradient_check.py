@@ -181,3 +181,12 @@ def test_check_gradient_draws_from_large_networks():
     found = check_gradient(MLPBackpropRegressor((50,)), X, y, max_params=40, n_directions=3)
     assert (found.n_params, found.n_directions) == (40, 3)
     assert found.max_relative_error < 1e-7
+
+
+def test_check_gradient_of_tied_weights_that_overflow_refuses_without_a_warning():
+    huge = np.where(np.random.default_rng(0).uniform(size=(20, 4)) > 0.5, 1e200, -1e200)
+    sae = SparseAutoencoder(
+        3, tied_weights=True, activation="identity", beta=0, output_activation="identity"
+    )
+    with pytest.raises(ValueError, match="objective overflows"):
+        check_gradient(sae, huge)

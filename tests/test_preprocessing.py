@@ -226,3 +226,50 @@ def test_bad_parameters(params):
 def test_bad_epsilon(epsilon):
     with pytest.raises(ValueError, match="epsilon"):
         ZCAWhitening(epsilon=epsilon).fit(X)
+
+
+# -- ends of the range of numbers --------------------------------------------------------
+
+
+def test_squares_that_underflow_are_refused_and_not_taken_for_constant():
+    tiny = X * 1e-200
+    with pytest.raises(ValueError, match="squares underflow: scale it"):
+        PatchNormalizer().fit(tiny)
+    with pytest.raises(ValueError, match="scale X if its squares underflow"):
+        ZCAWhitening(epsilon=0).fit(X * 1e-160)
+    white = 1e200 * ZCAWhitening().fit_transform(tiny)
+    assert_allclose(white, 10**0.5 * centred(X), rtol=1e-10, atol=1e-12)
+
+
+def test_variances_that_overflow_together_with_epsilon_are_refused():
+    with pytest.raises(ValueError, match="squares overflow: scale it"):
+        ZCAWhitening(epsilon=1.7e308).fit(1e153 * centred(X))
+
+
+@pytest.mark.parametrize("n_std", [1e-300, 1e300])
+def test_a_limit_beyond_the_precision_of_the_rows(n_std):
+    """All values are cut, or none; those at the mean of their row stay there."""
+    rows = np.array([[1, 2, 3], [1, 1, 1]], np.float32)
+    low, high = (0.1, 0.9) if n_std < 1 else (0.5, 0.5)
+    expected = [[low, 0.5, high], [0.5, 0.5, 0.5]]
+    assert_allclose(PatchNormalizer(n_std=n_std).fit_transform(rows), expected, rtol=1e-6)
+
+
+FLAT = np.zeros((2, 2), np.float32)
+ENDS = np.array([[1.7e308, -1.7e308]])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "method", "rows", "remedy"),
+    [
+        (ZCAWhitening(epsilon=1e-300), "transform", FLAT, "set a larger epsilon"),
+        (ZCAWhitening(epsilon=1e-3), "transform", ENDS, "scale X"),
+        (ZCAWhitening(epsilon=1e80), "inverse_transform", FLAT + 1, "set a smaller epsilon"),
+        (PatchNormalizer(n_std=None, feature_range=None), "transform", ENDS, "scale X"),
+        (PatchNormalizer(feature_range=(0, 1e39)), "transform", FLAT, "narrower feature_range"),
+    ],
+)
+def test_results_that_overflow_are_refused(estimator, method, rows, remedy):
+    fitted = clone(estimator).fit(np.zeros((2, 2), rows.dtype))
+    with pytest.raises(ValueError, match=f"result overflows in {rows.dtype}: .*{remedy}"):
+        getattr(fitted, method)(rows)

@@ -109,6 +109,25 @@ def test_a_wrong_gradient_ends_as_failed_and_no_worse_than_the_start(solver):
     assert found.value <= quadratic(START)[0]
 
 
+@pytest.mark.parametrize("n_iter", [0, 3])
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_the_value_of_a_failed_run_is_that_of_its_theta(solver, n_iter):
+    """Not that of the last point which the line search tried."""
+
+    def soon_wrong(theta):
+        value, gradient = rosenbrock(theta)
+        return value, gradient if len(iterations) < n_iter else -gradient
+
+    class Record(Watcher):
+        def end(self, so_far):
+            iterations.append(so_far.value)
+
+    iterations = []
+    found = minimise(soon_wrong, START, solver=solver, max_iter=50, tol=0, watcher=Record())
+    assert found.status == "failed"
+    assert found.value == rosenbrock(found.theta)[0]
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_start_that_is_not_finite_raises(solver, value):
@@ -238,6 +257,23 @@ def test_growing_samples_respect_max_iter(max_iter):
     assert len(found.loss_curve) <= max_iter
     assert whole.calls > 0
     assert sum(found.stages) == len(found.loss_curve)
+
+
+def test_samples_that_lead_away_from_a_good_start_end_there_as_failed():
+    good, far = np.full(4, 1.01), [(1 / 2, shifted(100.0))]
+    found = minimise(quadratic, good, max_iter=4, tol=1e-7, stages=far)
+    assert found.status == "failed"
+    assert found.value == quadratic(good)[0]
+    np.testing.assert_array_equal(found.theta, good)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_lead_where_the_objective_is_not_finite_raise(value):
+    def only_there(theta):
+        return (1.0 if np.array_equal(theta, START) else value), np.ones(4)
+
+    with pytest.raises(FloatingPointError, match="the objective is"):
+        minimise(only_there, START, max_iter=4, tol=1e-7, stages=[(1 / 2, shifted(1.0))])
 
 
 @pytest.mark.parametrize("stop_at", [1, 5, 12])

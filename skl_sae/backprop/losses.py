@@ -33,17 +33,18 @@ def _squared_error(activation):
 def log_loss_logistic(Z, Y, scratch):
     """L = -sum_k [y log a + (1 - y) log(1 - a)], a = logistic(z); delta = a - y.
 
-    Written ``max(z, 0) - z y + log(1 + exp(-|z|))``, which never overflows and is exact at
-    saturation. Targets are probabilities: outside [0, 1] the nearer end is meant.
+    Written ``([z > 0] - y) z + log(1 + exp(-|z|))``: no term is negative or overflows, so that
+    it is exact at saturation. Targets are probabilities: outside [0, 1] the nearer end is meant.
     """
     Y = np.clip(Y, 0, 1)
     np.abs(Z, out=scratch)
     np.negative(scratch, out=scratch)
     np.exp(scratch, out=scratch)
     np.log1p(scratch, out=scratch)
-    per_row = scratch.sum(axis=1) - np.einsum("ij,ij->i", Z, Y)
-    np.maximum(Z, 0, out=scratch)
-    per_row += scratch.sum(axis=1)
+    per_row = scratch.sum(axis=1)
+    np.greater(Z, 0, out=scratch)
+    scratch -= Y
+    per_row += np.einsum("ij,ij->i", scratch, Z)
     logistic_pair(Z, 1, on=Z, off=scratch)
     Z -= Y
     return per_row

@@ -112,7 +112,7 @@ class Objective:
             decay, decay_gradient = weight_decay(decayed, self.lam)
             for total, part in zip(self._layout.views(flat)[0], decay_gradient):
                 total += part
-        return float(misfit / self._total_weight + decay + sparsity), self._layout.fold(flat)
+            return float(misfit / self._total_weight + decay + sparsity), self._layout.fold(flat)
 
     def rows(self, index):
         """The same objective on some of its rows, without a copy of them."""

@@ -146,6 +146,7 @@ def _in_stages(stages, theta, max_iter, watcher, run):
     rows, when it has used half of the iterations left, or when ten iterations have not
     lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
     stage on all rows has converged and the next finds no lower value, that is convergence.
+    Samples can lead away from a good start: a run that ends above it has failed.
     """
     past, converged = Result(theta, np.nan, [], 0, "max_iter", ""), False
     for share, objective in stages:
@@ -162,7 +163,18 @@ def _in_stages(stages, theta, max_iter, watcher, run):
             if stage.stopped:
                 break
             converged = share == 1 and result.status == "converged"
-    return past
+    on_samples = past.status != "stopped" and past.shares[0] < 1
+    return _no_worse_than(theta, objective, past) if on_samples else past
+
+
+def _no_worse_than(theta, objective, result):
+    """The result, or the start where the objective was lower."""
+    start, _ = objective(theta)
+    result = result._replace(n_evaluations=result.n_evaluations + 1)
+    if not start < result.value < np.inf:  # what is not finite `minimise` reports
+        return result
+    message = f"the objective went from {start:.6g} to {result.value:.6g}"
+    return result._replace(theta=theta, value=start, status="failed", message=message)
 
 
 class _Stage(Watcher):
@@ -207,16 +219,18 @@ def cg(objective, theta0, *, max_iter, tol, watcher):
 
 
 def _scipy_minimise(objective, theta0, method, options, watcher):
-    curve, n_evaluations, begun = [], 0, False
+    curve, n_evaluations, begun, start = [], 0, False, np.nan
     reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
 
     def evaluate(theta):
-        nonlocal n_evaluations, begun
+        nonlocal n_evaluations, begun, start
         if n_evaluations > 0 and not begun:  # the first one is that of the start
             watcher.begin()
             begun = True
         n_evaluations += 1
-        return objective(theta)
+        value, gradient = objective(theta)
+        start = value if n_evaluations == 1 else start
+        return value, gradient
 
     def after_iteration(intermediate_result):
         nonlocal begun
@@ -242,7 +256,8 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
         status = "converged"
     else:
         status = "max_iter" if found.nit >= options["maxiter"] else "failed"
-    theta, value = np.array(expand(found.x)), float(found.fun)
+    # Where the line search has failed, `found.fun` is its last trial, not that of `found.x`.
+    theta, value = np.array(expand(found.x)), float(curve[-1] if curve else start)
     return Result(theta, value, curve, n_evaluations, status, str(found.message))
 
 
