@@ -106,7 +106,7 @@ def _row(name, runs, test):
 
 
 def few_labels(options):
-    """A share of the labels, such as 1 % and 10 %; pretraining on all rows, which needs none of them.
+    """Parts of the labels, 1 % and 10 %; pretraining on all rows, which needs no labels.
 
     Every contender's weight decay and number of iterations, and the penalties of the
     autoencoders, are chosen on a fifth of the labelled rows held out, three times where rows
