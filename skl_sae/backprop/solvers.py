@@ -211,12 +211,15 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
     reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
 
     def evaluate(theta):
-        nonlocal n_evaluations, begun
+        nonlocal n_evaluations, begun, start
         if n_evaluations > 0 and not begun:  # the first one is that of the start
             watcher.begin()
             begun = True
         n_evaluations += 1
-        return objective(theta)
+        value, gradient = objective(theta)
+        if n_evaluations == 1:
+            start = value
+        return value, gradient
 
     def after_iteration(intermediate_result):
         nonlocal begun
@@ -236,13 +239,15 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
             callback=after_iteration,
         )
     # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes.
+    at_limit = found.nit >= options["maxiter"]
     if found.status == 99:
         status = "stopped"
-    elif found.success:
+    elif found.success or (at_limit and abs(found.jac).max() <= options["gtol"]):
         status = "converged"
     else:
-        status = "max_iter" if found.nit >= options["maxiter"] else "failed"
-    theta, value = np.array(expand(found.x)), float(found.fun)
+        status = "max_iter" if at_limit else "failed"
+    # After a line search that fails `found.fun` is that of its last trial, not of `found.x`.
+    theta, value = np.array(expand(found.x)), float(curve[-1] if curve else start)
     return Result(theta, value, curve, n_evaluations, status, str(found.message))
 
 
