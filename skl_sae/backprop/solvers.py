@@ -122,8 +122,10 @@ def lbfgs(
     one iteration lowers the objective by less than ``tol**2`` of its size: near a
     minimum the objective is flat to second order. ``history_size`` is the number of past
     steps that approximate the Hessian; ``eps`` the relative rounding error of a value.
-    ``stages``, pairs of a share of the rows and an objective on that share, are minimised
-    first, one after the other: see `_in_stages`.
+    An objective below one counts as one in SciPy, and a decrease of exactly zero counts
+    too: lower values are then below the rounding of the objective. ``stages``, pairs of a
+    share of the rows and an objective on that share, are minimised first, one after the
+    other: see `_in_stages`.
     """
 
     def run(objective, theta0, max_iter, watcher):
@@ -136,7 +138,25 @@ def lbfgs(
         }
         return _scipy_minimise(objective, theta0, "L-BFGS-B", options, watcher)
 
-    return _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, watcher, run)
+    result = _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, watcher, run)
+    if result.shares == (1,):
+        return result
+    return _no_worse(result, objective, theta0, max(tol**2, 4 * eps))
+
+
+def _no_worse(result, objective, theta0, ftol):
+    """The result of several stages with its value on all rows, or the start if that is lower."""
+    start, _ = objective(theta0)
+    result = result._replace(n_evaluations=result.n_evaluations + 1)
+    if result.shares[-1] < 1:  # stopped on a sample
+        value, _ = objective(result.theta)
+        result = result._replace(value=value, n_evaluations=result.n_evaluations + 1)
+    if not result.value > start:
+        return result
+    message = f"the objective went from {start:.6g} to {result.value:.6g}"
+    close = result.value - start <= ftol * max(1, abs(start))
+    status = result.status if close else "failed"
+    return result._replace(theta=theta0, value=start, status=status, message=message)
 
 
 def _in_stages(stages, theta, max_iter, watcher, run):
@@ -207,7 +227,7 @@ def cg(objective, theta0, *, max_iter, tol, watcher):
 
 
 def _scipy_minimise(objective, theta0, method, options, watcher):
-    curve, n_evaluations, begun = [], 0, False
+    curve, n_evaluations, begun, start = [], 0, False, np.nan
     reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
 
     def evaluate(theta):
