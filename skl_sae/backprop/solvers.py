@@ -294,7 +294,8 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=Non
     Returns
     -------
     Result
-        Without ``batches`` its ``theta`` is the best point passed, the start included.
+        Without ``batches`` its ``theta`` is the best point passed, the start included. With
+        them it is the last one, and the status "failed" if that is higher than the start.
     """
     theta, curve, n_evaluations, status = theta0.copy(), [], 1, "max_iter"
     start, gradient = objective(theta)
@@ -322,7 +323,7 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=Non
         value, _ = objective(theta)
         n_evaluations += 1
     reached = min(curve, default=start) if batches is None else value
-    if status != "stopped" and reached > start:
+    if reached > start:
         status = "failed"
     message = f"the objective went from {start:.6g} to {reached:.6g}"
     if batches is None and np.isfinite(value):
