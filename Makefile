@@ -8,8 +8,9 @@ else
 SCRIPTS = bin
 endif
 BIN = $(VENV)/$(SCRIPTS)
+TOOLS = -c requirements-tools.txt
 
-.PHONY: demo examples test properties lint oldest nightly package bench docs clean
+.PHONY: demo examples test properties lint oldest nightly package audit bench docs clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
@@ -56,18 +57,35 @@ nightly:
 	.venv-nightly/$(SCRIPTS)/python -m pip install --quiet --upgrade --pre $(NIGHTLY) numpy scipy scikit-learn
 	.venv-nightly/$(SCRIPTS)/python -m pytest -q -n auto
 
+# What the sdist holds, PKG-INFO besides: the files of these that git knows, and no others. The
+# wheel holds those of skl_sae and its metadata.
+SDIST = skl_sae tests examples docs conftest.py Makefile README.md LICENSE CHANGES.md CITATION.cff \
+	pyproject.toml requirements-tools.txt .gitignore
+
 # Builds wheel and sdist, and runs the sdist's tests on the installed wheel, outside this folder's code.
 package:
 	rm -rf dist build/package .venv-package
 	$(PYTHON) -m venv .venv-package
-	.venv-package/$(SCRIPTS)/python -m pip install --quiet build twine
+	.venv-package/$(SCRIPTS)/python -m pip install --quiet build twine $(TOOLS)
 	.venv-package/$(SCRIPTS)/python -m build --outdir dist .
 	.venv-package/$(SCRIPTS)/python -m twine check --strict dist/*
 	mkdir -p build/package
+	tar -tzf dist/*.tar.gz | cut -d/ -f2- | grep -v '/$$' | sort > build/sdist.txt
+	(git ls-files $(SDIST); echo PKG-INFO) | sort | diff - build/sdist.txt
+	$(PYTHON) -m zipfile -l dist/*.whl | sed '1d;s/ .*//' | sort > build/wheel.txt
+	(git ls-files skl_sae; for name in METADATA RECORD WHEEL licenses/LICENSE; do \
+		sed -n "s,^\(.*dist-info/\)METADATA$$,\1$$name,p" build/wheel.txt; done) | sort | diff - build/wheel.txt
 	tar -xzf dist/*.tar.gz -C build/package --strip-components 1
 	rm -r build/package/skl_sae
-	.venv-package/$(SCRIPTS)/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
+	.venv-package/$(SCRIPTS)/python -m pip install --quiet "$$(ls dist/*.whl)[test]" $(TOOLS)
 	cd build/package && ../../.venv-package/$(SCRIPTS)/python -m pytest -q -n auto -o testpaths=tests tests --pyargs skl_sae
+
+# Known weaknesses of what the package and its extras install; needs the network.
+audit:
+	$(PYTHON) -m venv --clear .venv-audit
+	.venv-audit/$(SCRIPTS)/python -m pip install --quiet --upgrade pip
+	.venv-audit/$(SCRIPTS)/python -m pip install --quiet ".[callbacks,dask,examples,onnx]" pip-audit $(TOOLS)
+	.venv-audit/$(SCRIPTS)/python -m pip_audit --skip-editable --progress-spinner off
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -77,24 +95,24 @@ $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[examples]"
 	touch $@
 
-$(VENV)/.test: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e ".[test]"
+$(VENV)/.test: pyproject.toml requirements-tools.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[test]" $(TOOLS)
 	touch $@
 
-$(VENV)/.docs: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e ".[docs]"
+$(VENV)/.docs: pyproject.toml requirements-tools.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[docs]" $(TOOLS)
 	touch $@
 
-$(VENV)/.dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -e ".[dev]"
+$(VENV)/.dev: pyproject.toml requirements-tools.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[dev]" $(TOOLS)
 	touch $@
 
-.venv-oldest/.test: pyproject.toml requirements-oldest.txt
+.venv-oldest/.test: pyproject.toml requirements-oldest.txt requirements-tools.txt
 	$(PYTHON) -m venv --clear .venv-oldest
 	.venv-oldest/$(SCRIPTS)/python -m pip install --quiet --upgrade pip
-	.venv-oldest/$(SCRIPTS)/python -m pip install --quiet -e ".[test]" -r requirements-oldest.txt
+	.venv-oldest/$(SCRIPTS)/python -m pip install --quiet -e ".[test]" -r requirements-oldest.txt $(TOOLS)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-ci .venv-oldest .venv-nightly .venv-package $(PICTURES) build dist
+	rm -rf .venv .venv-ci .venv-oldest .venv-nightly .venv-package .venv-audit $(PICTURES) build dist
 	rm -rf docs/generated docs/auto_examples

@@ -26,6 +26,17 @@ def _controller():
     return ThreadpoolController().select(user_api="blas")
 
 
+def _take_control():
+    """Let this thread set the limits.
+
+    Newer threadpoolctl gives them to the first thread that sets one; what others set is
+    lost without a word.
+    """
+    for library in _controller().lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
+
+
 @contextmanager
 def blas_on_one_thread():
     """Hold BLAS to one thread, and say how many threads it was allowed.
@@ -43,6 +54,7 @@ def blas_on_one_thread():
     with _Holders.lock:
         if _Holders.count == 0:
             _Holders.allowed = max((lib["num_threads"] for lib in _controller().info()), default=1)
+            _take_control()
             _Holders.limiter = _controller().limit(limits=1)
         _Holders.count += 1
     try:
@@ -51,7 +63,9 @@ def blas_on_one_thread():
         with _Holders.lock:
             _Holders.count -= 1
             if _Holders.count == 0:
+                _take_control()
                 _Holders.limiter.restore_original_limits()
+                _take_control()  # and leave it to whoever comes next
 
 
 @contextmanager

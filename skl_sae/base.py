@@ -96,7 +96,8 @@ class Run(Watcher):
     def _attributes(self, so_far):
         """Those of the estimator as if the fit had stopped now."""
         fitted = without_callbacks(self.estimator)
-        if self.estimator.batch_size is not None:  # so far it is the mean of an epoch
+        on_sample = min(so_far.shares[-1:], default=1) < 1
+        if on_sample or self.estimator.batch_size is not None:  # so far of a part of the rows
             so_far = so_far._replace(value=self.objective(so_far.theta)[0])
         self.store(fitted, self.monitor.keep_best(so_far, self.objective))
         return vars(fitted)
@@ -239,6 +240,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
             with tasks.task("start", self._n_subtasks()) if several else nullcontext():
                 run = Run(self, objective, start(), make_monitor(), tasks)
                 result = self._minimise(objective, run.theta0, rng, self.max_iter, run)
+                if result.status == "failed" and self.batch_size is not None:
+                    result = _start_of(result, objective, run.theta0)
             runs.append((run, run.monitor.keep_best(result, objective)))
             if several and tasks.stopped:
                 break
@@ -406,6 +409,12 @@ def _batches(objective, batch_size, rng):
     order = objective.shuffled_rows(rng)
     for start in range(0, len(order), batch_size):
         yield objective.rows(order[start : start + batch_size])
+
+
+def _start_of(result, objective, theta0):
+    """The start in place of a result that is worse."""
+    value, _ = objective(theta0)
+    return result._replace(theta=theta0, value=value, n_evaluations=result.n_evaluations + 1)
 
 
 def _warn_unless_converged(estimator, result):

@@ -106,8 +106,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     tol : float, default=1e-5
         "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
         ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
-        size (2e-9 at least in float32); "sgd" when ten iterations have not lowered J by
-        ``tol`` of its size.
+        size, a J below one counting as one (2e-9 at least in float32); "sgd" when ten
+        iterations have not lowered J by ``tol`` of its size.
     history_size : int, default=10
         Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
         the weights.
@@ -124,7 +124,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         times fewer iterations. For regression with a hidden layer. "auto" does so where
         λ > 0, there are at least as many rows as units h of the last hidden layer, and
         the h × h system is cheap beside the other products. A run on all weights ends
-        the fit, and takes over where the system is ill-conditioned.
+        the fit, and takes over where the system is ill-conditioned. With True and λ = 0
+        nothing bounds the output layer: its weights can become huge.
     learning_rate : float, default=0.1
         Step length of "sgd"; the other solvers find theirs by line search.
     batch_size : int, default=None
@@ -158,7 +159,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     task_ : str
         The task of the fit.
     loss_ : float
-        The objective J at the end, penalties included.
+        The objective J of all rows at the end, penalties included; no higher than at the
+        start, unless early stopping has chosen.
     loss_curve_ : ndarray of shape (n_iter_,)
         J after each iteration (with mini-batches its mean over the epoch).
     validation_scores_ : ndarray of shape (n_iter_,)
@@ -169,7 +171,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         Number of iterations.
     stage_lengths_ : ndarray of shape (n_stages,)
         Iterations of each stage: on growing samples, where ``loss_curve_`` holds J of the
-        sample, on all rows with the output layer solved exactly, and on all weights.
+        sample, on all rows with the output layer solved exactly, and on all weights. A
+        last stage of no iterations leaves the J of another at the end of the curve.
     stage_shares_ : ndarray of shape (n_stages,)
         Share of the rows that each stage ran on: 1 where ``loss_curve_`` holds J itself.
     n_evaluations_ : int
@@ -789,7 +792,10 @@ class EarlyStopping(Monitor):
         if self.best is None:
             self.best_score = self.score(result.theta)
             return result
-        return result._replace(theta=self.best, value=objective(self.best)[0])
+        value, _ = objective(self.best)
+        return result._replace(
+            theta=self.best, value=value, n_evaluations=result.n_evaluations + 1
+        )
 
     def store(self, estimator):
         """Set the validation scores."""

@@ -68,8 +68,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     tol : float, default=1e-5
         "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
         ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
-        size (2e-9 at least in float32); "sgd" when ten iterations have not lowered J by
-        ``tol`` of its size.
+        size, a J below one counting as one (2e-9 at least in float32); "sgd" when ten
+        iterations have not lowered J by ``tol`` of its size.
     history_size : int, default=10
         Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
         the weights.
@@ -86,6 +86,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         weights. "auto" does so where λ > 0, there are at least as many rows as
         components h, and the h × h system is cheap beside the other products. A run on
         all weights ends the fit, and takes over where the system is ill-conditioned.
+        With True and λ = 0 nothing bounds the decoder: its weights can become huge.
     learning_rate : float, default=0.1
         Step length of "sgd"; the other solvers find theirs by line search.
     batch_size : int, default=None
@@ -114,14 +115,16 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     mean_activation_ : ndarray of shape (n_components,)
         Mean activation of each hidden unit on the training data.
     loss_ : float
-        The objective J at the end, penalties included.
+        The objective J of all rows at the end, penalties included; no higher than at the
+        start.
     loss_curve_ : ndarray of shape (n_iter_,)
         J after each iteration (with mini-batches its mean over the epoch).
     n_iter_ : int
         Number of iterations.
     stage_lengths_ : ndarray of shape (n_stages,)
         Iterations of each stage: on growing samples, where ``loss_curve_`` holds J of the
-        sample, on all rows with the output layer solved exactly, and on all weights.
+        sample, on all rows with the output layer solved exactly, and on all weights. A
+        last stage of no iterations leaves the J of another at the end of the curve.
     stage_shares_ : ndarray of shape (n_stages,)
         Share of the rows that each stage ran on: 1 where ``loss_curve_`` holds J itself.
     n_evaluations_ : int

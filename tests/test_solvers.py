@@ -289,7 +289,10 @@ def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
     )
     assert found.status == "stopped"
     assert len(found.loss_curve) == stop_at
-    assert bool(whole.calls) == (stop_at > 10)
+    # after a stop on the sample it is evaluated at the start and at the end
+    assert (whole.calls == 2) == (stop_at <= 10)
+    assert found.value == rosenbrock(found.theta)[0]
+    assert found.n_evaluations == whole.calls + stages[0][1].calls
 
 
 def test_a_stage_does_no_more_work_than_its_share():

@@ -92,13 +92,19 @@ def dense(X, rows):
     return block if isinstance(block, np.ndarray) else block.toarray()
 
 
-def share_out(run, tasks, pool=None, n_helpers=0):
+def share_out(run, tasks, pool=None, n_helpers=0, drop=lambda: None):
     """``[run(task) for task in tasks]``, where threads of a pool help.
 
-    Each takes the next task until none is left. What a task raises is raised here, after
-    the others have ended; the tasks not begun are then dropped.
+    Each takes the next task until none is left. The first error is raised here, an interrupt
+    too, after the others have ended; the tasks not begun are then dropped, and ``drop()``
+    is called, which may shorten those that run.
     """
     waiting, results = deque(enumerate(tasks)), [None] * len(tasks)
+    helpers, errors = [], []
+
+    def stop():
+        waiting.clear()
+        drop()
 
     def next_task():
         try:
@@ -110,17 +116,24 @@ def share_out(run, tasks, pool=None, n_helpers=0):
         try:
             while (task := next_task()) is not None:
                 results[task[0]] = run(task[1])
-        except BaseException:
-            waiting.clear()
-            raise
+        except BaseException as error:
+            errors.append(error)
+            stop()
 
-    helpers = [pool.submit(take) for _ in range(n_helpers)]
     try:
+        for _ in range(n_helpers):
+            helpers.append(pool.submit(take))
         take()
-    finally:
         wait(helpers)
-    for helper in helpers:
-        helper.result()
+    except BaseException:  # an interrupt outside of the tasks
+        stop()
+        wait(helpers)
+        raise
+    try:
+        if errors:
+            raise errors[0]
+    finally:
+        errors.clear()  # or the error would hold itself, and all arrays of its traceback
     return results
 
 
@@ -160,7 +173,15 @@ class Lanes:
         )
 
     def map(self, lane_sums):
-        """``lane_sums(blocks, work)`` of every lane, in the order of the lanes."""
+        """``lane_sums(blocks, work)`` of every lane, in the order of the lanes.
+
+        After an error in one thread none begins another block.
+        """
+        lanes = [list(lane) for lane in self.lanes]
+
+        def drop():
+            for blocks in lanes:
+                blocks.clear()
 
         def run(blocks):
             work = self.workspaces.pop()
@@ -170,7 +191,7 @@ class Lanes:
             finally:
                 self.workspaces.append(work)
 
-        return share_out(run, self.lanes, self.pool, len(self.workspaces) - 1)
+        return share_out(run, lanes, self.pool, len(self.workspaces) - 1, drop)
 
 
 def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads=1):

@@ -122,8 +122,10 @@ def lbfgs(
     one iteration lowers the objective by less than ``tol**2`` of its size: near a
     minimum the objective is flat to second order. ``history_size`` is the number of past
     steps that approximate the Hessian; ``eps`` the relative rounding error of a value.
-    ``stages``, pairs of a share of the rows and an objective on that share, are minimised
-    first, one after the other: see `_in_stages`.
+    An objective below one counts as one in SciPy, and a decrease of exactly zero counts
+    too: lower values are then below the rounding of the objective. ``stages``, pairs of a
+    share of the rows and an objective on that share, are minimised first, one after the
+    other: see `_in_stages`.
     """
 
     def run(objective, theta0, max_iter, watcher):
@@ -136,7 +138,28 @@ def lbfgs(
         }
         return _scipy_minimise(objective, theta0, "L-BFGS-B", options, watcher)
 
-    return _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, watcher, run)
+    result = _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, watcher, run)
+    if result.shares == (1,):
+        return result
+    return _no_worse(result, objective, theta0, max(tol**2, 4 * eps))
+
+
+def _no_worse(result, objective, theta0, ftol):
+    """The result of several stages with its value on all rows, or the start if that is lower.
+
+    Samples can lead away from a good start.
+    """
+    start, _ = objective(theta0)
+    result = result._replace(n_evaluations=result.n_evaluations + 1)
+    if result.shares[-1] < 1:  # stopped on a sample
+        value, _ = objective(result.theta)
+        result = result._replace(value=value, n_evaluations=result.n_evaluations + 1)
+    if not start < result.value < np.inf:  # what is not finite `minimise` reports
+        return result
+    message = f"the objective went from {start:.6g} to {result.value:.6g}"
+    close = result.value - start <= ftol * max(1, abs(start))
+    status = result.status if close else "failed"
+    return result._replace(theta=theta0, value=start, status=status, message=message)
 
 
 def _in_stages(stages, theta, max_iter, watcher, run):
@@ -146,7 +169,6 @@ def _in_stages(stages, theta, max_iter, watcher, run):
     rows, when it has used half of the iterations left, or when ten iterations have not
     lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
     stage on all rows has converged and the next finds no lower value, that is convergence.
-    Samples can lead away from a good start: a run that ends above it has failed.
     """
     past, converged = Result(theta, np.nan, [], 0, "max_iter", ""), False
     for share, objective in stages:
@@ -163,18 +185,7 @@ def _in_stages(stages, theta, max_iter, watcher, run):
             if stage.stopped:
                 break
             converged = share == 1 and result.status == "converged"
-    on_samples = past.status != "stopped" and past.shares[0] < 1
-    return _no_worse_than(theta, objective, past) if on_samples else past
-
-
-def _no_worse_than(theta, objective, result):
-    """The result, or the start where the objective was lower."""
-    start, _ = objective(theta)
-    result = result._replace(n_evaluations=result.n_evaluations + 1)
-    if not start < result.value < np.inf:  # what is not finite `minimise` reports
-        return result
-    message = f"the objective went from {start:.6g} to {result.value:.6g}"
-    return result._replace(theta=theta, value=start, status="failed", message=message)
+    return past
 
 
 class _Stage(Watcher):
@@ -229,7 +240,8 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
             begun = True
         n_evaluations += 1
         value, gradient = objective(theta)
-        start = value if n_evaluations == 1 else start
+        if n_evaluations == 1:
+            start = value
         return value, gradient
 
     def after_iteration(intermediate_result):
@@ -250,13 +262,14 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
             callback=after_iteration,
         )
     # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes.
+    at_limit = found.nit >= options["maxiter"]
     if found.status == 99:
         status = "stopped"
-    elif found.success:
+    elif found.success or (at_limit and abs(found.jac).max() <= options["gtol"]):
         status = "converged"
     else:
-        status = "max_iter" if found.nit >= options["maxiter"] else "failed"
-    # Where the line search has failed, `found.fun` is its last trial, not that of `found.x`.
+        status = "max_iter" if at_limit else "failed"
+    # After a line search that fails `found.fun` is that of its last trial, not of `found.x`.
     theta, value = np.array(expand(found.x)), float(curve[-1] if curve else start)
     return Result(theta, value, curve, n_evaluations, status, str(found.message))
 
@@ -284,7 +297,8 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=Non
     Returns
     -------
     Result
-        Without ``batches`` its ``theta`` is the best point passed, the start included.
+        Without ``batches`` its ``theta`` is the best point passed, the start included. With
+        them it is the last one, and the status "failed" if that is higher than the start.
     """
     theta, curve, n_evaluations, status = theta0.copy(), [], 1, "max_iter"
     start, gradient = objective(theta)
@@ -312,7 +326,7 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=Non
         value, _ = objective(theta)
         n_evaluations += 1
     reached = min(curve, default=start) if batches is None else value
-    if status != "stopped" and reached > start:
+    if reached > start:
         status = "failed"
     message = f"the objective went from {start:.6g} to {reached:.6g}"
     if batches is None and np.isfinite(value):

@@ -1,0 +1,206 @@
+"""The same seed gives the same bits, in every process and for any number of threads.
+
+And nearly the same numbers on every platform: the golden values were computed once, with
+NumPy 2.4 and SciPy 1.17 on an x86-64 server with AVX2. Another BLAS, SciPy or processor rounds
+differently: values agree to 1e-12, those after some iterations to 1e-9, minima to 1e-11. With
+NumPy 2.0 and SciPy 1.13, and with kernels for SSE, they differed by 4e-13, 2e-12 and 1e-12.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from hashlib import sha256
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_limits
+
+from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae.backprop import blocks
+from skl_sae.backprop.blocks import Lanes
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, y = load_digits(return_X_y=True)
+X = X / 16
+SAE = SparseAutoencoder(9, rho=0.1, max_iter=12, random_state=0)
+NET = MLPBackpropClassifier((7,), max_iter=12, random_state=0)
+FITS = {
+    "autoencoder": SAE,
+    "exact output": clone(SAE).set_params(output_activation="identity"),
+    "growing samples": clone(SAE).set_params(growing_samples=True, max_iter=40),
+    "cg": clone(NET).set_params(solver="cg"),
+    "mini-batches": clone(NET).set_params(solver="sgd", batch_size=200),
+    "classifier": clone(NET).set_params(hidden_layer_sizes=(7, 5), n_init=2),
+    "early stopping": clone(NET).set_params(early_stopping=True),
+    "pretraining": clone(NET).set_params(
+        activation="logistic", pretraining=SparseAutoencoder(max_iter=8)
+    ),
+    "regressor": MLPBackpropRegressor((7,), max_iter=12, random_state=0),
+}
+FORMS = {
+    "float64": X,
+    "float32": X.astype(np.float32),
+    "bytes": (X > 0.5).astype(np.uint8),
+    "csr": csr_array(X),
+}
+
+
+def bits(fitted):
+    """A short name of all bits of what a fit has learned, and of what it predicts."""
+    digest = sha256()
+    for name, value in sorted(vars(fitted).items()):
+        if name.endswith("_") and name != "pretrained_":
+            for part in value if isinstance(value, list) else [value]:
+                digest.update(name.encode() + np.ascontiguousarray(part).tobytes())
+    digest.update(np.ascontiguousarray(fitted.predict(X)).tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def more_blocks(forced=None):
+    """Blocks of 64 rows, and so many threads whatever the machine has."""
+    plan, limits = Lanes.plan, (blocks.MIN_ROWS, blocks.MAX_ROWS)
+
+    def planned(network, n_rows, dtype, block_size=None, n_threads=1):
+        return plan(network, n_rows, dtype, block_size, forced or n_threads)
+
+    blocks.MIN_ROWS = blocks.MAX_ROWS = 64
+    Lanes.plan = planned
+    try:
+        yield
+    finally:
+        Lanes.plan, (blocks.MIN_ROWS, blocks.MAX_ROWS) = plan, limits
+
+
+def all_bits(n_threads=None, names=FITS):
+    with more_blocks(n_threads):
+        return {name: bits(clone(FITS[name]).fit(X, y)) for name in names}
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return all_bits(1)
+
+
+@pytest.mark.parametrize("n_threads", range(2, 9))
+def test_any_number_of_threads(n_threads, expected):
+    assert all_bits(n_threads) == expected
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 8])
+def test_a_fresh_process_with_any_number_of_threads(n_threads, expected):
+    """As many as BLAS is allowed by the environment; strings are hashed differently too."""
+    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
+    code = (
+        "import json, warnings; warnings.simplefilter('ignore');"
+        "import test_determinism; print(json.dumps(test_determinism.all_bits()))"
+    )
+    environment = dict.fromkeys(names, str(n_threads)) | {"PYTHONHASHSEED": str(n_threads)}
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=120,
+    )
+    assert json.loads(found.stdout) == expected
+
+
+@pytest.mark.parametrize("limit", [1, 2, 8])
+def test_any_limit_of_blas(limit, expected):
+    with threadpool_limits(limit):
+        assert all_bits() == expected
+
+
+def test_one_after_the_other_or_in_workers():
+    grid = {"lam": [1e-4, 1e-2]}
+    searches = [GridSearchCV(clone(NET), grid, cv=2, n_jobs=n).fit(X, y) for n in (1, 2)]
+    one, other = (search.best_estimator_ for search in searches)
+    assert bits(one) == bits(other)
+    scores = [search.cv_results_["mean_test_score"] for search in searches]
+    assert (scores[0] == scores[1]).all()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_again_and_from_any_place_in_memory(form):
+    """An array may begin at any multiple of its items."""
+    once = bits(clone(SAE).fit(FORMS[form]))
+    assert bits(clone(SAE).fit(FORMS[form])) == once
+    if isinstance(FORMS[form], np.ndarray):
+        for shift in range(1, 4):
+            store = np.empty(X.size + shift, FORMS[form].dtype)
+            moved = store[shift:].reshape(X.shape)
+            moved[:] = FORMS[form]
+            assert bits(clone(SAE).fit(moved)) == once
+
+
+def test_bits_tell_one_fit_from_another():
+    assert bits(clone(SAE).fit(X)) != bits(clone(SAE).set_params(random_state=1).fit(X))
+    changed = X.copy()
+    changed[0, 20] += 1e-12
+    assert bits(clone(SAE).fit(X)) != bits(clone(SAE).fit(changed))
+
+
+# -- golden values --------------------------------------------------------------------------
+
+
+START = {  # J and the norm of its gradient
+    "autoencoder": (15.771243693820544, 11.918723824221113),
+    "exact output": (19.680863824745053, 15.324969480803762),
+    "classifier": (2.3703186054616703, 0.37498926416916556),
+    "regressor": (19.704887175634727, 23.579118145421653),
+}
+FITTED = {
+    "autoencoder": (2.389988775362439, 0.06812263645063636),
+    "exact output": (0.8854138312466294, 0.07999007541227497),
+    "growing samples": (1.7719334196537433, 0.21325445950187402),
+    "cg": (0.5334966562865776, 0.22312799525534469),
+    "mini-batches": (1.264828232654207, 0.25925586705198667),
+    "classifier": (0.7720010123199934, 0.14368429014427747),
+    "early stopping": (0.4233954838998064, 0.06946353680182153),
+    "pretraining": (1.006564637826459, 0.1554026613041699),
+    "regressor": (0.8256534562226046, 0.25420141965162235),
+}
+SOFTMAX = MLPBackpropClassifier((), lam=1e-2, tol=1e-8, max_iter=2000)
+MINIMA = [  # of convex objectives
+    (SOFTMAX, y, 0.7385140818752547),
+    (clone(SOFTMAX).set_params(lam=0.1), np.column_stack([y % 2, y > 4]), 1.1215127825072182),
+    (MLPBackpropRegressor((), lam=1e-2, tol=1e-8, max_iter=2000), y, 1.9121529522219307),
+]
+
+
+def value_and_norm(name, theta_of):
+    objective = clone(FITS[name])._prepare(X, y, None)
+    value, gradient = objective(theta_of(objective.network))
+    return value, np.linalg.norm(gradient)
+
+
+@pytest.mark.parametrize("name", START)
+def test_golden_values_at_the_start(name):
+    found = value_and_norm(name, lambda network: network.initialise(np.random.RandomState(0)))
+    np.testing.assert_allclose(found, START[name], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_golden_values_of_fits(name):
+    fitted = clone(FITS[name]).fit(X, y)
+    found = value_and_norm(name, lambda network: network.pack(fitted.coefs_, fitted.intercepts_))
+    np.testing.assert_allclose([fitted.loss_, found[1]], FITTED[name], rtol=1e-9)
+    if name != "early stopping":  # its objective leaves out the rows held out
+        assert fitted.loss_ == pytest.approx(found[0], rel=1e-12)
+
+
+@pytest.mark.parametrize(("estimator", "labels", "golden"), MINIMA)
+@pytest.mark.parametrize("random_state", [0, 1])
+def test_golden_minima(estimator, labels, golden, random_state):
+    fitted = clone(estimator).set_params(random_state=random_state).fit(X, labels.astype(int))
+    assert fitted.converged_
+    assert fitted.loss_ == pytest.approx(golden, rel=1e-11)

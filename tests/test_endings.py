@@ -1,0 +1,346 @@
+"""Every way a solver ends is reported truthfully, and no fit is worse than its start.
+
+Functions that misbehave stand in for the objective: cliffs, noise, kinks, wrong gradients.
+"""
+
+import warnings
+from zlib import crc32
+
+import numpy as np
+import pytest
+import scipy.optimize
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.solvers import Watcher, minimise
+
+X, y = load_iris(return_X_y=True)
+X = (X - X.min(axis=0)) / np.ptp(X, axis=0)
+TOL = 1e-6
+
+
+def rosenbrock(theta):
+    return scipy.optimize.rosen(theta), scipy.optimize.rosen_der(theta)
+
+
+def change(value=lambda v, theta: v, gradient=lambda g, theta: g):
+    """The Rosenbrock function with a value or a gradient that is not its own."""
+
+    def changed(theta):
+        v, g = rosenbrock(theta)
+        return float(value(v, theta)), gradient(g, theta)
+
+    return changed
+
+
+def noise(theta):
+    """A standard normal number, the same for the same point."""
+    return np.random.default_rng(crc32(theta.tobytes())).normal()
+
+
+def kinks(theta):
+    slopes = np.arange(1, 1 + theta.size)
+    return float(slopes @ np.abs(theta)), slopes * np.sign(theta)
+
+
+def cliff(beyond, radius):
+    return change(lambda v, theta: beyond if np.abs(theta).max() > radius else v)
+
+
+FUNCTIONS = {
+    "smooth": rosenbrock,
+    "tiny": lambda theta: tuple(1e-9 * part for part in rosenbrock(theta)),
+    "infinite far away": cliff(np.inf, 1.5),
+    "nan far away": cliff(np.nan, 2.5),
+    "huge far away": cliff(1e308, 1.5),
+    "gradient is nan far away": change(
+        gradient=lambda g, theta: g if np.abs(theta).max() < 2 else g * np.nan
+    ),
+    "explodes": lambda theta: (float(np.exp(50 * theta).sum()), 50 * np.exp(50 * theta)),
+    "kinks": kinks,
+    "steps": change(lambda v, theta: np.floor(2 * v) / 2),
+    "lost in rounding": change(lambda v, theta: 1e20 + v),
+    "hardly noisy": change(lambda v, theta: v + 1e-12 * noise(theta)),
+    "noisy": change(lambda v, theta: v + 1e-3 * noise(theta)),
+    "very noisy": change(lambda v, theta: v * (1 + 0.3 * noise(theta))),
+    "uphill": change(gradient=lambda g, theta: -g),
+    "wrong gradient": change(gradient=lambda g, theta: g + 3),
+    "no gradient": change(gradient=lambda g, theta: 0 * g),
+}
+SOLVERS = {
+    "lbfgs": {"solver": "lbfgs"},
+    "stages": {"solver": "lbfgs", "stages": [1 / 8, 1]},
+    "cg": {"solver": "cg"},
+    "sgd": {"solver": "sgd", "learning_rate": 1e-3},
+    "sgd, long steps": {"solver": "sgd", "learning_rate": 0.1},
+}
+
+
+def run(function, options, start, max_iter, watcher=None):
+    """The result, and how often the function was called; it is the sample of a stage too."""
+    calls = []
+
+    def counted(theta):
+        calls.append(1)
+        return function(theta)
+
+    options = dict(options)
+    if "stages" in options:
+        options["stages"] = [(share, counted) for share in options["stages"]]
+    found = minimise(counted, start, max_iter=max_iter, tol=TOL, watcher=watcher, **options)
+    return found, len(calls)
+
+
+def starts(n):
+    return np.random.default_rng(0).uniform(-1.4, 1.4, size=(n, 4))
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("max_iter", [1, 7, 200])
+def test_the_result_is_true_and_no_worse_than_the_start(name, solver, max_iter):
+    function = FUNCTIONS[name]
+    for start in starts(8):
+        at_start, _ = function(start)
+        try:
+            found, calls = run(function, SOLVERS[solver], start, max_iter)
+        except FloatingPointError:  # as documented; L-BFGS comes back from a cliff
+            assert solver not in ("lbfgs", "stages")
+            continue
+        value, gradient = function(found.theta)
+        assert found.value == value <= at_start
+        assert found.n_evaluations == calls
+        assert len(found.loss_curve) <= max_iter
+        assert np.isfinite(found.loss_curve).all()
+        if found.status == "max_iter":
+            assert len(found.loss_curve) == max_iter
+        if SOLVERS[solver]["solver"] != "sgd":
+            curve = [at_start, *found.loss_curve]
+            assert curve[-1] == value
+            assert (np.diff(curve) <= 0).all()
+            stationary = np.abs(gradient).max() <= TOL
+            stalled = len(curve) > 1 and curve[-2] - curve[-1] <= TOL**2 * max(1, abs(curve[-2]))
+            assert stationary or found.status != "converged" or (stalled and solver != "cg")
+            assert not (stationary and found.status == "max_iter")
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_a_line_search_that_fails_gives_the_value_of_its_point(solver):
+    """SciPy goes back to the last point, but reports the value of the last trial."""
+
+    def pit(theta):
+        """Whatever the gradient says, there is no lower value than at the start."""
+        moved = np.abs(theta - start).max()
+        return (5.0 if moved == 0 else 6.0 + moved), np.ones(4)
+
+    for start in starts(5):
+        found, calls = run(pit, {"solver": solver}, start, 50)
+        assert (found.status, found.value, found.loss_curve) == ("failed", 5.0, [])
+        assert (found.theta == start).all()
+        assert found.n_evaluations == calls
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+def test_a_minimum_met_by_the_last_iteration_is_convergence(solver):
+    whole, _ = run(rosenbrock, {"solver": solver}, starts(1)[0], 500)
+    assert whole.status == "converged"
+    n_iter = len(whole.loss_curve)
+    for max_iter, status in [(n_iter, "converged"), (n_iter - 1, "max_iter")]:
+        found, _ = run(rosenbrock, {"solver": solver}, starts(1)[0], max_iter)
+        if np.abs(rosenbrock(found.theta)[1]).max() <= TOL or max_iter < n_iter:
+            assert found.status == status
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_scipys_limit_of_evaluations_is_out_of_reach(name):
+    """It is 100 for each iteration."""
+    for start in starts(5):
+        n_evaluations = []
+
+        class Count(Watcher):
+            def end(self, so_far, counts=n_evaluations):
+                counts.append(so_far.n_evaluations)
+
+        found, _ = run(FUNCTIONS[name], {"solver": "lbfgs"}, start, 200, Count())
+        assert np.diff([1, *n_evaluations, found.n_evaluations]).max() <= 45
+
+
+@pytest.mark.parametrize("stop_at", [1, 5, 12])
+def test_a_stop_on_a_sample_tells_the_value_of_the_whole(stop_at):
+    class Stop(Watcher):
+        def end(self, so_far):
+            return len(so_far.loss_curve) == stop_at
+
+    sample = lambda theta: tuple(2 * part for part in rosenbrock(theta))  # noqa: E731
+    found = minimise(
+        rosenbrock, starts(1)[0], max_iter=50, tol=0, stages=[(1 / 8, sample)], watcher=Stop()
+    )
+    assert found.status == "stopped"
+    assert found.value == rosenbrock(found.theta)[0]
+    assert found.loss_curve[-1] == 2 * found.value
+
+
+def test_samples_that_lead_astray_are_undone():
+    """What a sample wants is not what the whole wants, and one iteration does not undo it."""
+    start = np.full(4, 0.99)
+    away = lambda theta: (float(np.sum((theta + 5) ** 2)), 2 * (theta + 5))  # noqa: E731
+    found = minimise(rosenbrock, start, max_iter=4, tol=TOL, stages=[(1 / 2, away)])
+    assert found.status == "failed"
+    assert (found.theta == start).all()
+    assert found.value == rosenbrock(start)[0]
+    assert len(found.loss_curve) == sum(found.stages) > 0
+    assert "the objective went from" in found.message
+
+
+def test_stages_that_come_back_to_a_minimum_are_no_failure():
+    """Rounding may leave them above it by less than the tolerance."""
+    start = np.ones(4)
+    near = change(lambda v, theta: v + 1e-15 * (np.abs(theta - 1).max() > 0))
+    shifted = lambda theta: rosenbrock(theta - 1e-9)  # noqa: E731
+    found = minimise(near, start, max_iter=40, tol=TOL, stages=[(1 / 2, shifted)])
+    assert found.status == "converged"
+    assert found.value <= near(start)[0]
+
+
+# -- the estimators -------------------------------------------------------------------------
+
+NET = MLPBackpropClassifier((4,), lam=1e-3, max_iter=40, random_state=0)
+SAE = SparseAutoencoder(3, rho=0.2, max_iter=40, random_state=0)
+FITS = {
+    "lbfgs": NET,
+    "cg": clone(NET).set_params(solver="cg"),
+    "sgd": clone(NET).set_params(solver="sgd"),
+    "mini-batches": clone(NET).set_params(solver="sgd", batch_size=20),
+    "early stopping": clone(NET).set_params(early_stopping=True),
+    "early mini-batches": clone(NET).set_params(early_stopping=True, solver="sgd", batch_size=20),
+    "several starts": clone(NET).set_params(n_init=3),
+    "autoencoder": SAE,
+    "growing samples": clone(SAE).set_params(growing_samples=True),
+    "exact output": clone(SAE).set_params(output_activation="identity", variable_projection=True),
+    "both": MLPBackpropRegressor(
+        (4,), variable_projection=True, growing_samples=True, max_iter=40, random_state=0
+    ),
+}
+
+
+def fit_and_count(estimator, monkeypatch):
+    """The fitted estimator, its warnings, and the values of all evaluations."""
+    calls, original = [], Objective.__call__
+
+    def counted(self, theta):
+        found = original(self, theta)
+        calls.append(found[0])
+        return found
+
+    with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        patch.setattr(Objective, "__call__", counted)
+        estimator.fit(X, y)
+    return estimator, [w.message for w in warned], calls
+
+
+def objective_of(estimator):
+    estimator = clone(estimator).set_params(warm_start=False)
+    objective = estimator._prepare(X, y, None)
+    if getattr(estimator, "early_stopping", False):
+        objective, _ = estimator._hold_out(objective)
+    return objective
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 40, 2000])
+@pytest.mark.parametrize("name", FITS)
+def test_curve_counts_value_and_warning_agree(name, max_iter, monkeypatch):
+    estimator = clone(FITS[name]).set_params(max_iter=max_iter, tol=1e-4)
+    estimator, warned, calls = fit_and_count(estimator, monkeypatch)
+    assert estimator.n_iter_ == len(estimator.loss_curve_) <= max_iter
+    assert estimator.stage_lengths_.sum() == estimator.n_iter_
+    if estimator.n_init == 1:
+        assert estimator.n_evaluations_ == len(calls)
+    objective = objective_of(estimator)
+    theta = objective.network.pack(estimator.coefs_, estimator.intercepts_)
+    assert estimator.loss_ == pytest.approx(objective(theta)[0], rel=1e-12)
+    rng = np.random.RandomState(0)
+    worst = max(objective(objective.network.initialise(rng))[0] for _ in range(estimator.n_init))
+    if "mini" not in name:  # a start that is undone is another's test
+        assert estimator.loss_ <= worst
+    early = "early" in name and not warned
+    assert [w.__class__ for w in warned] == [ConvergenceWarning] * (
+        not (estimator.converged_ or early)
+    )
+    if warned and estimator.n_iter_ == max_iter:
+        assert f"max_iter={max_iter}" in str(warned[0]) or "no lower value" in str(warned[0])
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("batch_size", [None, 20])
+def test_steps_that_are_too_long_end_at_the_start(batch_size, early_stopping, monkeypatch):
+    """With early stopping at the weights that scored best; a warning says that J has risen."""
+    net = clone(NET).set_params(
+        solver="sgd", learning_rate=30.0, batch_size=batch_size, early_stopping=early_stopping
+    )
+    net, warned, calls = fit_and_count(net, monkeypatch)
+    assert len(warned) == 1
+    assert "found no lower value (the objective went from" in str(warned[0])
+    assert not net.converged_
+    assert net.n_evaluations_ == len(calls)
+    objective = objective_of(net)
+    if not early_stopping:
+        start = objective.network.initialise(np.random.RandomState(0))
+        assert (objective.network.pack(net.coefs_, net.intercepts_) == start).all()
+        assert net.loss_ == objective(start)[0]
+
+
+def test_the_lowest_of_several_starts_is_kept_and_told_of(monkeypatch):
+    rng, losses = np.random.RandomState(0), []
+    for _ in range(3):
+        one = clone(NET).set_params(random_state=rng, max_iter=15)
+        losses.append(fit_and_count(one, monkeypatch)[0].loss_)
+    best, warned, _ = fit_and_count(clone(NET).set_params(n_init=3, max_iter=15), monkeypatch)
+    assert best.loss_ == min(losses)
+    assert len(warned) == 1
+
+
+def test_a_warm_start_led_astray_by_samples_keeps_its_weights(monkeypatch):
+    """Of few rows without weight decay the samples are learned by heart."""
+    net = clone(NET).set_params(lam=0.0, max_iter=300, tol=1e-3, warm_start=True)
+    net, _, _ = fit_and_count(net, monkeypatch)
+    before = net.loss_
+    net.set_params(growing_samples=True, max_iter=4, tol=1e-12)
+    net, warned, _ = fit_and_count(net, monkeypatch)
+    assert net.loss_ <= before
+    assert len(warned) == 1
+
+
+def test_an_iteration_in_single_precision_that_lowers_nothing_has_reached_its_rounding():
+    """The weights of float32 do not move any more: in float64 hardly anything is to be won."""
+    ends = 0
+    for seed in range(6):
+        net = MLPBackpropRegressor((3,), lam=1e-2, tol=1e-7, max_iter=2000, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            net.fit(X.astype(np.float32), y)
+            wide = clone(net).set_params(warm_start=True)
+            vars(wide).update({k: v for k, v in vars(net).items() if k.endswith("_")})
+            wide.fit(X, y)
+        ends += net.converged_
+        assert net.loss_ - wide.loss_ < 1e-5 * net.loss_
+    assert ends > 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exact_output_without_weight_decay_ends_at_finite_weights(dtype):
+    """Nothing but rounding bounds them, and "auto" leaves it alone for that reason."""
+    for seed in range(3):
+        sae = clone(FITS["exact output"]).set_params(
+            lam=0.0, beta=0.0, n_components=4, max_iter=500, random_state=seed
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            sae.fit(X.astype(dtype))
+        assert all(np.isfinite(W).all() for W in sae.coefs_ + sae.intercepts_)
+        objective = clone(sae)._prepare(X.astype(dtype), None, None)
+        value, _ = objective(objective.network.pack(sae.coefs_, sae.intercepts_))
+        assert sae.loss_ == pytest.approx(value, rel=1e-6)
