@@ -158,7 +158,7 @@ def _no_worse(result, objective, theta0, ftol):
         return result
     message = f"the objective went from {start:.6g} to {result.value:.6g}"
     close = result.value - start <= ftol * max(1, abs(start))
-    status = result.status if close else "failed"
+    status = result.status if close or result.status == "stopped" else "failed"
     return result._replace(theta=theta0, value=start, status=status, message=message)
 
 
