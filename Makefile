@@ -24,7 +24,7 @@ examples: $(VENV)/.demo
 		SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python -W error "$$script"; done
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto $(COVERAGE)
 
 # The tests of properties with thousands of new examples; a failure tells how to repeat it.
 properties: $(VENV)/.test

@@ -54,7 +54,7 @@ def measure(options, n_workers):
     """A row of the table."""
     from distributed import Client, LocalCluster
 
-    n_chunks = options.chunks or 4 * options.threads * n_workers
+    n_chunks = options.chunks or 2 * options.threads * n_workers
     with (
         LocalCluster(
             n_workers=n_workers, threads_per_worker=options.threads, dashboard_address=":0"
@@ -94,7 +94,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--chunks", type=int, help="four for each thread if not given")
+    parser.add_argument("--chunks", type=int, help="two for each thread if not given")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     others = Disturbance()
