@@ -52,7 +52,10 @@ def parse():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--draws", type=int, default=5, help="of the labelled rows (few-labels)")
     parser.add_argument(
-        "--shares", type=float, nargs="+", default=[0.01, 0.1], help="labelled (few-labels)"
+        "--shares", type=float, nargs="+", default=[0.01, 0.03, 0.1], help="labelled (few-labels)"
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="choose the regularisation by validation (few-labels)"
     )
     parser.add_argument("--decay", choices=["softmax", "all"], default="softmax")
     parser.add_argument("--out", type=Path, default=Path("build/course"))

@@ -106,16 +106,16 @@ def _row(name, runs, test):
 
 
 def few_labels(options):
-    """Parts of the labels, 1 % and 10 %; pretraining on all rows, which needs no labels.
+    """Parts of the labels, 1 % and so on; pretraining on all rows, which needs no labels.
 
-    Every contender's weight decay and number of iterations, and the penalties of the
-    autoencoders, are chosen on a fifth of the labelled rows held out, three times where rows
-    are few. What all labels give is the business of `equal_time`.
+    With ``--tune`` every contender's weight decay and number of iterations, and the penalties
+    of the autoencoders, are chosen on a fifth of the labelled rows held out, three times where
+    rows are few. What all labels give is the business of `equal_time`.
     """
     images = load_images(options)
     (X, y), test = images.train, images.test
     encoders = []
-    for penalties in PENALTIES:
+    for penalties in PENALTIES if options.tune else PENALTIES[:1]:
         fitted, times = pretrain(options, X, penalties=penalties)
         print(f"pretraining took {sum(times):.1f} s", flush=True)
         encoders.append(fitted)
@@ -147,9 +147,10 @@ def accuracies(options, X, y, encoders, draw, test):
     n_splits = 1 if options.quick or len(y) > 2_000 else 3
     split = StratifiedShuffleSplit(n_splits, test_size=0.2, random_state=seed)
     for name, model, grid in contenders(options, encoders, len(y), seed):
-        search = GridSearchCV(model, grid, cv=split).fit(X, y)
-        chosen = {key: _short(value, grid[key]) for key, value in search.best_params_.items()}
-        yield name, search.score(*test), chosen
+        model = (GridSearchCV(model, grid, cv=split) if options.tune else model).fit(X, y)
+        best = getattr(model, "best_params_", {})
+        chosen = {key: _short(value, grid[key]) for key, value in best.items()}
+        yield name, model.score(*test), chosen
 
 
 def contenders(options, encoders, n_labels, seed):
@@ -167,7 +168,8 @@ def contenders(options, encoders, n_labels, seed):
     yield "pretrained and fine-tuned", model, fine | {"pretraining": encoders}
     yield "random start", network(options, None, seed), {"lam": LAMS, "max_iter": ends}
     alphas = {"alpha": [n_labels * lam for lam in LAMS], "max_iter": ends}
-    for solver, activation in PEERS[:2]:  # those of "lbfgs" lose to them in `equal_time`
+    # Those of "lbfgs" lose to those of "adam" without a choice, and take longest with one.
+    for solver, activation in PEERS[:2] if options.tune else PEERS:
         model = peer(options, solver, activation, seed)
         yield f"MLPClassifier, {solver}, {activation}", model, alphas
 
