@@ -268,6 +268,12 @@ def test_float32_is_float64_to_single_precision(case):
     np.testing.assert_allclose(gradient32, gradient, atol=1e-5 * np.abs(gradient).max())
 
 
+def test_the_best_output_layer_is_used_in_the_precision_of_the_rows():
+    objective, theta = reduced(lam=1e-4)
+    single = replace(objective, X=objective.X.astype("f4"), Y=objective.Y.astype("f4"))
+    assert single(theta)[0] == pytest.approx(full(single)(single.expand(theta))[0], rel=1e-14)
+
+
 # -- where the system for the output layer is not determined --------------------------------
 
 
