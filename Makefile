@@ -9,7 +9,7 @@ SCRIPTS = bin
 endif
 BIN = $(VENV)/$(SCRIPTS)
 
-.PHONY: demo examples test lint oldest nightly package bench docs clean
+.PHONY: demo examples test mutants lint oldest nightly package bench docs clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
@@ -24,6 +24,12 @@ examples: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n auto
+
+# Mutation testing of the core, by hand: which mistakes the tests would not see. Run again, it
+# goes on where it was interrupted; `docs/architecture.rst` has the last result.
+mutants: $(VENV)/.mutants
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -77,6 +83,10 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[test]"
 	touch $@
 
+$(VENV)/.mutants: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[mutants]"
+	touch $@
+
 $(VENV)/.docs: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[docs]"
 	touch $@
@@ -93,4 +103,4 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/python
 
 clean:
 	rm -rf .venv .venv-ci .venv-oldest .venv-nightly .venv-package $(PICTURES) build dist
-	rm -rf docs/generated docs/auto_examples
+	rm -rf docs/generated docs/auto_examples mutants

@@ -1,5 +1,6 @@
 """The objective equals its definition, whatever the blocks, threads and weights."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -172,6 +173,29 @@ def test_float32_rows_are_computed_on_in_float32():
     decaying = replace(single, lam=1e6)
     decay = weight_decay(objective.network.unpack(theta)[0], 1e6)[0]
     assert decaying(theta)[0] == pytest.approx(single(theta)[0] + decay, rel=1e-14)
+
+
+@pytest.mark.parametrize("variable_projection", [False, True])
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_only_the_first_evaluation_allocates_blocks(memory, variable_projection):
+    X = np.random.default_rng(0).uniform(size=(4096, 16))
+    objective = Objective(
+        Network((16, 16, 16, 16)),
+        X,
+        output_activation="identity",
+        lam=0.1,
+        beta=1.0,
+        memory=memory,
+        variable_projection=variable_projection,
+    )
+    theta = objective.reduce(objective.network.initialise(np.random.RandomState(0)))
+    value, _ = objective(theta)
+    tracemalloc.start()
+    try:
+        assert objective(theta)[0] == value
+        assert tracemalloc.get_traced_memory()[1] < X.nbytes / 4
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("weight", [None, 0.3])

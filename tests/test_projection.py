@@ -277,6 +277,36 @@ def test_the_best_output_layer_is_used_in_the_precision_of_the_rows():
 # -- where the system for the output layer is not determined --------------------------------
 
 
+def output_weights(variances, reference=(0.0, 0.0), right=((1.0,), (1.0,))):
+    """Of two uncorrelated units, where one part in a thousand of every sum is rounding."""
+    moments = projection.Moments(np.zeros(2), np.zeros(1), np.diag(variances), np.array(right))
+    return projection.solve_output(moments, 1.0, np.array(reference), 0.0, 1e-3)[0].ravel()
+
+
+@pytest.mark.parametrize(
+    ("variance", "reference", "determined"),
+    [
+        (0.0204, (0.0, 0.0), True),  # 10 * 0.001 * (2 + 0.0204) is less
+        (0.0200, (0.0, 0.0), False),
+        (0.1525, (2.0, 3.0), True),  # of the codes themselves (0.1 * 2)^2 + (0.1 * 3)^2
+        (0.1500, (2.0, 3.0), False),
+    ],
+)
+def test_a_unit_that_varies_less_than_rounding_gets_no_weight(variance, reference, determined):
+    expected = [0.5, 1 / variance if determined else 0]
+    np.testing.assert_allclose(output_weights([2, variance], reference), expected, rtol=1e-12)
+
+
+def test_units_that_do_not_vary_get_no_weight():
+    assert (output_weights([0.0, 0.0]) == 0).all()
+
+
+def test_an_output_layer_of_sums_that_overflowed_is_nan():
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(output_weights([1, np.inf])).all()
+        assert np.isnan(output_weights([1, 1], right=[[1.0], [np.inf]])).all()
+
+
 def duplicates(coefs, intercepts):
     coefs[-1][:, 1] = coefs[-1][:, 0]
     intercepts[-1][1] = intercepts[-1][0]
