@@ -158,6 +158,7 @@ def test_rows_are_converted_only_where_that_is_needed():
     X = np.ones((5, 3), np.float32)
     assert in_precision(X, np.float32) is X
     assert in_precision(X, np.float64)[1:2].dtype == np.float64
+    assert in_precision(X.astype(float), np.float32)[1:2].dtype == np.float32
     assert as_floats(X) is X
     assert as_floats(whole := X.astype(float)) is whole
     assert as_floats(X.astype(np.float16)).dtype == np.float64

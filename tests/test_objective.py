@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from problems import TABLE, make_objective, name
 from reference import objective_value
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from skl_sae.backprop.blocks import N_LANES, dense
@@ -40,9 +40,10 @@ def test_activations_kept_or_computed_again(case):
     objective, theta = make_objective(**case)
     kept = objective(theta)
     assert objective._kept
-    again = replace(objective, memory=0)
-    assert_same(again(theta), kept)
-    assert again._kept == []
+    for block_size in (7, 1):  # one block in a lane, and several
+        again = replace(objective, memory=0, block_size=block_size)
+        assert_same(again(theta), kept)
+        assert again._kept == []
 
 
 def test_no_more_buffers_than_lanes():
@@ -157,6 +158,7 @@ def test_data_are_the_rows_that_count(form):
     assert all(one is other for one, other in zip(whole.data(), (whole.X, Y, s), strict=True))
     rows, targets, weights = whole.rows(index).data()
     assert (rows.shape, rows.dtype) == ((2, 4), np.float32)
+    assert issparse(rows) == (form is csr_array)
     assert (dense(rows, slice(0, 2)) == X[index]).all()
     assert (targets == Y[index]).all()
     assert (weights == s[index]).all()

@@ -268,6 +268,16 @@ def test_float32_is_float64_to_single_precision(case):
     np.testing.assert_allclose(gradient32, gradient, atol=1e-5 * np.abs(gradient).max())
 
 
+def test_a_code_far_from_zero_loses_nothing():
+    """The intercept of the output layer makes up for that of the code."""
+    objective, theta = reduced(activation="identity", lam=1e-3)
+    _, intercepts = objective.network.hidden.unpack(theta)
+    values = []
+    for intercepts[0][:] in (0.0, 1e6):
+        values.append(objective(theta)[0])
+    assert values[1] == pytest.approx(values[0], rel=1e-7)
+
+
 def test_the_best_output_layer_is_used_in_the_precision_of_the_rows():
     objective, theta = reduced(lam=1e-4)
     single = replace(objective, X=objective.X.astype("f4"), Y=objective.Y.astype("f4"))
