@@ -10,7 +10,7 @@ endif
 BIN = $(VENV)/$(SCRIPTS)
 TOOLS = -c requirements-tools.txt
 
-.PHONY: demo examples test properties lint oldest nightly package audit bench docs clean
+.PHONY: demo examples test properties mutants lint oldest nightly package audit bench docs clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
@@ -29,6 +29,12 @@ test: $(VENV)/.test
 # The tests of properties with thousands of new examples; a failure tells how to repeat it.
 properties: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n auto --hypothesis-profile=long tests/test_properties.py
+
+# Mutation testing of the core, by hand: which mistakes the tests would not see. Run again, it
+# goes on where it was interrupted; `docs/architecture.rst` has the last result.
+mutants: $(VENV)/.mutants
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	$(BIN)/mutmut results
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -99,6 +105,10 @@ $(VENV)/.test: pyproject.toml requirements-tools.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[test]" $(TOOLS)
 	touch $@
 
+$(VENV)/.mutants: pyproject.toml requirements-tools.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -e ".[mutants]" $(TOOLS)
+	touch $@
+
 $(VENV)/.docs: pyproject.toml requirements-tools.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -e ".[docs]" $(TOOLS)
 	touch $@
@@ -115,4 +125,4 @@ $(VENV)/.dev: pyproject.toml requirements-tools.txt | $(BIN)/python
 
 clean:
 	rm -rf .venv .venv-ci .venv-oldest .venv-nightly .venv-package .venv-audit $(PICTURES) build dist
-	rm -rf docs/generated docs/auto_examples
+	rm -rf docs/generated docs/auto_examples mutants

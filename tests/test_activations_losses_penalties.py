@@ -9,7 +9,7 @@ from skl_sae.backprop.losses import LOSSES, get_loss
 from skl_sae.backprop.penalties import kl_sparsity, weight_decay
 
 mp.mp.dps = 700
-POINTS = [-700.0, -40.0, -20.0, -3.0, -1e-3, 0.0, 1e-9, 0.5, 5.0, 20.0, 36.0, 40.0, 700.0]
+POINTS = [-708.3, -700.0, -40.0, -20.0, -3.0, -1e-3, 0.0, 1e-9, 0.5, 5.0, 20.0, 36.0, 40.0, 700.0]
 EXACT = {
     "logistic": lambda z: 1 / (1 + mp.exp(-z)),
     "tanh": mp.tanh,
@@ -49,11 +49,19 @@ def test_activation_of_huge_values_is_finite(name, dtype):
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_both_sides_of_the_logistic_unit_are_exact(k):
-    Z = np.array([[p for p in POINTS if abs(p * k) <= 700]])
+    Z = np.array([[p for p in POINTS if abs(p * k) < 709]])
     on, off = np.empty_like(Z), np.empty_like(Z)
     logistic_pair(Z, k, on, off)
     np.testing.assert_allclose(on[0], exactly(EXACT["logistic"], k * Z[0])[0], rtol=1e-13)
     np.testing.assert_allclose(off[0], exactly(EXACT["logistic"], -k * Z[0])[0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_output_activation_is_the_hidden_one(name):
+    Z, A = np.array([POINTS]), np.array([POINTS])
+    ACTIVATIONS[name](A, np.empty_like(A))
+    assert apply_output(Z, name) is Z
+    assert (Z == A).all()
 
 
 def test_softmax_rows_sum_to_one_at_any_size():

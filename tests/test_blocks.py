@@ -13,7 +13,18 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 from skl_sae.backprop import blocks as blocks_module
-from skl_sae.backprop.blocks import N_LANES, Lanes, over_blocks, propagate, share_out
+from skl_sae.backprop.blocks import (
+    N_LANES,
+    Lanes,
+    LazyRows,
+    as_floats,
+    chunks,
+    default_block_size,
+    in_precision,
+    over_blocks,
+    propagate,
+    share_out,
+)
 from skl_sae.backprop.network import Network
 
 MAIN = threading.get_ident()
@@ -112,6 +123,60 @@ def test_lanes_are_consecutive_and_do_not_depend_on_the_threads(n_rows, block_si
     assert all(a.stop == b.start for a, b in pairwise(rows))
 
 
+@pytest.mark.parametrize(
+    ("sizes", "itemsize", "n_rows", "expected"),
+    [
+        ((784, 196, 784), 8, 60_000, 509),  # at least 512 rows, in 118 equal blocks
+        ((64, 25, 64), 8, 100_000, 2703),  # 5 MiB are 2708 rows, in 37 equal blocks
+        ((64, 25, 64), 4, 100_000, 5264),  # half the precision, twice the rows
+        ((2, 1), 8, 16_384, 8192),  # at most 8192 rows
+        ((2, 1), 8, 16_385, 4097),  # few blocks are 1, 2, 4 or 8
+        ((2, 1), 8, 40_000, 5000),
+        ((2, 1), 8, 65_536, 8192),
+        ((2, 1), 8, 65_537, 7282),  # or more than 8
+        ((2, 1), 8, 8192, 8192),
+        ((2, 1), 8, 1, 1),
+    ],
+)
+def test_default_block_size(sizes, itemsize, n_rows, expected):
+    assert default_block_size(Network(sizes), itemsize, n_rows) == expected
+
+
+def test_lazy_rows_are_taken_and_converted_when_asked_for():
+    values = np.arange(24, dtype=np.uint8).reshape(6, 2, 2)
+    whole, some = LazyRows(values, "f4"), LazyRows(values, "f4", np.array([4, 0, 5]))
+    assert (whole.shape, whole.dtype, len(whole)) == ((6, 2, 2), np.float32, 6)
+    assert (some.shape, some.dtype, len(some)) == ((3, 2, 2), np.float32, 3)
+    for taken, expected in ((whole[1:3], values[1:3]), (some[1:], values[[0, 5]])):
+        assert taken.dtype == np.float32
+        assert (taken == expected).all()
+    assert LazyRows(np.array([1e300]), "f4")[:1] == np.inf  # and no warning
+    assert np.shares_memory(LazyRows(values, "u1")[1:3], values)
+
+
+def test_rows_are_converted_only_where_that_is_needed():
+    X = np.ones((5, 3), np.float32)
+    assert in_precision(X, np.float32) is X
+    assert in_precision(X, np.float64)[1:2].dtype == np.float64
+    assert in_precision(X.astype(float), np.float32)[1:2].dtype == np.float32
+    assert as_floats(X) is X
+    assert as_floats(whole := X.astype(float)) is whole
+    assert as_floats(X.astype(np.float16)).dtype == np.float64
+    assert as_floats(X > 0)[:].tolist() == [[1.0, 1.0, 1.0]] * 5
+
+
+@pytest.mark.parametrize(("n_bytes", "expected"), [(1, 1), (24, 1), (71, 2), (72, 3), (2**22, 7)])
+@pytest.mark.parametrize("make", [np.asarray, csr_array], ids=["dense", "csr"])
+def test_chunks_are_dense_and_as_large_as_told(n_bytes, expected, make):
+    whole = X[:7, 1:4]
+    found = list(chunks(make(whole), n_bytes))
+    assert [len(block) for block in found[:-1]] == [expected] * (len(found) - 1)
+    assert all(isinstance(block, np.ndarray) for block in found)
+    assert (np.concatenate(found) == whole).all()
+    assert [block.shape for block in chunks(make(X[:4, :1]), 16)] == [(2, 1), (2, 1)]
+    assert [block.shape for block in chunks(X[:2, :0])] == [(2, 0)]
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_an_error_gives_the_buffers_back(n_threads):
     lanes = Lanes.plan(Network((5, 4, 5)), 100, float, 2, n_threads)
@@ -125,6 +190,18 @@ def test_an_error_gives_the_buffers_back(n_threads):
         assert len(lanes.workspaces) == n_threads
     starts = [rows[0].start for rows in lanes.lanes]
     assert lanes.map(lambda rows, work: rows[0].start) == starts
+
+
+def test_lanes_are_shared_among_as_many_threads_as_planned():
+    """Three lanes that wait for each other need three threads; what overflows warns in none."""
+    lanes, all_three = Lanes.plan(Network((5, 4, 5)), 3, float, 1, 3), threading.Barrier(3)
+
+    def overflow(blocks, work):
+        all_three.wait(10)
+        return np.exp(work.ones * 1e3).tolist()
+
+    with lanes.pool:
+        assert lanes.map(overflow) == [[np.inf]] * 3
 
 
 @pytest.fixture
@@ -155,6 +232,22 @@ def test_over_blocks_passes_every_row_once_with_its_output(sizes, n_threads):
     assert (seen == 1).all()
     np.testing.assert_allclose(found, raw, rtol=1e-13, atol=1e-12)
     assert (propagate(X, network, coefs, intercepts, "identity", n_threads) == found).all()
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_one_thread_unless_told_otherwise_and_the_precision_of_the_rows(monkeypatch):
+    monkeypatch.setattr(blocks_module, "ThreadPoolExecutor", None)
+    network, X32 = Network((64, 6, 2)), X.astype(np.float32)
+    work = Lanes.plan(network, len(X), "f4").workspaces.pop()
+    for buffer in (*work.outputs, *work.slopes, *work.deltas, *work.products, work.ones):
+        assert buffer.dtype == np.float32
+    parameters = network.unpack(np.ones(network.n_params, np.float32))
+
+    def use(rows, block, output):
+        assert output.dtype == np.float32
+
+    over_blocks(use, X32, network, *parameters, "identity")
+    assert propagate(X32, network, *parameters, "identity").dtype == np.float32
 
 
 @pytest.mark.usefixtures("small_blocks")

@@ -123,6 +123,37 @@ def test_the_tutorials_simple_function():
 
 
 @pytest.mark.parametrize(
+    ("true", "claimed", "error"),
+    [
+        ([3.0, 0.0], [1.0, 0.0], 2 / 3),  # the numerical derivative is the largest
+        ([1.0, 0.0], [3.0, 0.0], 2 / 3),  # the claimed one
+        ([0.5, 10.0], [0.1, 10.0], 0.4 / np.sqrt(50.005)),  # the root mean square
+        ([0.5, 0.0], [0.0, 0.0], 0.5),  # none: all are claimed to be zero
+    ],
+)
+def test_the_error_is_relative_to_the_largest_of_three(true, claimed, error):
+    def linear(theta):
+        return np.array(true) @ theta, np.array(claimed)
+
+    found = compare_gradient(linear, np.zeros(2), [0], [], str)
+    assert found.max_relative_error == pytest.approx(error, rel=1e-9)
+    assert (found.numerical, found.analytic) == (pytest.approx(true[0], rel=1e-9), claimed[0])
+
+
+def test_epsilon_is_half_the_distance():
+    """Of x^3 at 1 the central difference is 3 + epsilon^2."""
+
+    def cube(x):
+        return float(x[0] ** 3), 3 * x**2
+
+    one = np.ones(1)
+    assert central_difference(cube, one, one) == pytest.approx(3 + 1e-8, abs=1e-9)
+    for epsilon, expected in (({}, 3 + 1e-8), ({"epsilon": 0.5}, 3.25)):
+        found = compare_gradient(cube, one, [0], [], str, **epsilon)
+        assert found.numerical == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(
     "estimator",
     [
         SparseAutoencoder(4),

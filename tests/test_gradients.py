@@ -64,6 +64,16 @@ def test_beyond_the_floor_value_and_gradient_are_cut_together(activation, bias, 
     assert objective(theta)[0] == value
 
 
+@pytest.mark.parametrize("bias", [-87.0, -75.0, -60.0, 60.0, 75.0, 87.0])
+def test_a_strong_penalty_on_a_saturated_unit_overflows_nowhere(bias):
+    """In float32, where beta / rate would, if the rate were not cut long before it underflows."""
+    objective, theta = make_objective(autoencoder=True)
+    X = objective.X.astype(np.float32)
+    objective = type(objective)(objective.network, X, beta=1e6, rho=0.2)
+    objective.network.unpack(theta)[1][0][:] = bias
+    assert np.isfinite(objective(theta)[1]).all()
+
+
 @pytest.mark.parametrize("case", TABLE[::7], ids=name)
 def test_float32_gradient_is_the_float64_one_to_single_precision(case):
     objective, theta = make_objective(**case)

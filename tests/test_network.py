@@ -20,6 +20,7 @@ def test_pack_undoes_unpack(network):
     assert [W.shape for W in coefs] == network.shapes
     assert [b.shape for b in intercepts] == [(n,) for n in network.sizes[1:]]
     assert (network.pack(coefs, intercepts) == theta).all()
+    assert network.pack(*network.unpack(theta.astype(np.float32))).dtype == np.float64
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
@@ -58,3 +59,9 @@ def test_initial_weights_are_those_of_the_tutorial():
         assert 0.99 * r < np.abs(W).max() <= r
         assert W.std() == pytest.approx(r / np.sqrt(3), rel=0.05)
     assert all((b == 0).all() for b in intercepts)
+
+
+def test_few_units_count_in_the_range_of_initial_weights():
+    coefs, _ = Network((2, 1)).unpack(Network((2, 1)).initialise(np.random.RandomState(0)))
+    drawn = np.random.RandomState(0).uniform(-1, 1, size=(2, 1))
+    np.testing.assert_allclose(coefs[0], np.sqrt(6 / (2 + 1 + 1)) * drawn)

@@ -1,18 +1,19 @@
 """The objective equals its definition, whatever the blocks, threads and weights."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from problems import TABLE, make_objective, name
 from reference import objective_value
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from skl_sae.backprop.blocks import N_LANES
+from skl_sae.backprop.blocks import N_LANES, dense
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective, _rates
-from skl_sae.backprop.penalties import kl_sparsity
+from skl_sae.backprop.penalties import kl_sparsity, weight_decay
 
 
 def assert_same(one, other, rtol=1e-12):
@@ -39,9 +40,10 @@ def test_activations_kept_or_computed_again(case):
     objective, theta = make_objective(**case)
     kept = objective(theta)
     assert objective._kept
-    again = replace(objective, memory=0)
-    assert_same(again(theta), kept)
-    assert again._kept == []
+    for block_size in (7, 1):  # one block in a lane, and several
+        again = replace(objective, memory=0, block_size=block_size)
+        assert_same(again(theta), kept)
+        assert again._kept == []
 
 
 def test_no_more_buffers_than_lanes():
@@ -145,6 +147,67 @@ def test_some_of_the_rows(case):
     assert_same(objective.rows(index)(theta), copy(theta))
     again = np.array([5, 1, 2])
     assert_same(objective.rows(index).rows(again)(theta), copy.rows(again)(theta))
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_data_are_the_rows_that_count(form):
+    rng, index = np.random.default_rng(0), np.array([3, 0])
+    X, Y, s = rng.uniform(size=(5, 4)).astype("f4"), rng.uniform(size=(5, 2)), np.arange(5.0)
+    network = Network((4, 3, 2))
+    whole = Objective(network, form(X), Y, s)
+    assert all(one is other for one, other in zip(whole.data(), (whole.X, Y, s), strict=True))
+    rows, targets, weights = whole.rows(index).data()
+    assert (rows.shape, rows.dtype) == ((2, 4), np.float32)
+    assert issparse(rows) == (form is csr_array)
+    assert (dense(rows, slice(0, 2)) == X[index]).all()
+    assert (targets == Y[index]).all()
+    assert (weights == s[index]).all()
+    assert Objective(network, form(X)).rows(index).data()[1:] == (None, None)
+
+
+def test_float32_rows_are_computed_on_in_float32():
+    """All but the weight decay is that of the rounded weights, to the last bit."""
+    objective, theta = make_objective(beta=1.0, lam=0.0)
+    single = replace(objective, X=objective.X.astype("f4"), Y=objective.Y.astype("f4"))
+    rounded = theta.astype("f4").astype(float)
+    assert single(theta)[0] == single(rounded)[0]
+    assert (single(theta)[1] == single(rounded)[1]).all()
+    decaying = replace(single, lam=1e6)
+    decay = weight_decay(objective.network.unpack(theta)[0], 1e6)[0]
+    assert decaying(theta)[0] == pytest.approx(single(theta)[0] + decay, rel=1e-14)
+
+
+@pytest.mark.parametrize("variable_projection", [False, True])
+@pytest.mark.parametrize("memory", [0, 2**30])
+def test_only_the_first_evaluation_allocates_blocks(memory, variable_projection):
+    X = np.random.default_rng(0).uniform(size=(4096, 16))
+    objective = Objective(
+        Network((16, 16, 16, 16)),
+        X,
+        output_activation="identity",
+        lam=0.1,
+        beta=1.0,
+        memory=memory,
+        variable_projection=variable_projection,
+    )
+    theta = objective.reduce(objective.network.initialise(np.random.RandomState(0)))
+    value, _ = objective(theta)
+    tracemalloc.start()
+    try:
+        assert objective(theta)[0] == value
+        assert tracemalloc.get_traced_memory()[1] < X.nbytes / 4
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("weight", [None, 0.3])
+def test_losses_of_float32_rows_are_summed_in_float64(weight):
+    """The mean of a thousand equal numbers is this number."""
+    objective, theta = make_objective(lam=0.0)
+    s = None if weight is None else np.full(len(objective.X), weight, "f4")
+    single = replace(objective, X=objective.X.astype("f4"), sample_weight=s, block_size=None)
+    one, thousand = (single.rows(np.zeros(n, int))(0 * theta)[0] for n in (1, 1000))
+    assert thousand == pytest.approx(one, rel=1e-14)
 
 
 def test_no_penalty_is_divided_by_the_number_of_rows():

@@ -268,7 +268,53 @@ def test_float32_is_float64_to_single_precision(case):
     np.testing.assert_allclose(gradient32, gradient, atol=1e-5 * np.abs(gradient).max())
 
 
+def test_a_code_far_from_zero_loses_nothing():
+    """The intercept of the output layer makes up for that of the code."""
+    objective, theta = reduced(activation="identity", lam=1e-3)
+    _, intercepts = objective.network.hidden.unpack(theta)
+    values = []
+    for intercepts[0][:] in (0.0, 1e6):
+        values.append(objective(theta)[0])
+    assert values[1] == pytest.approx(values[0], rel=1e-7)
+
+
+def test_the_best_output_layer_is_used_in_the_precision_of_the_rows():
+    objective, theta = reduced(lam=1e-4)
+    single = replace(objective, X=objective.X.astype("f4"), Y=objective.Y.astype("f4"))
+    assert single(theta)[0] == pytest.approx(full(single)(single.expand(theta))[0], rel=1e-14)
+
+
 # -- where the system for the output layer is not determined --------------------------------
+
+
+def output_weights(variances, reference=(0.0, 0.0), right=((1.0,), (1.0,))):
+    """Of two uncorrelated units, where one part in a thousand of every sum is rounding."""
+    moments = projection.Moments(np.zeros(2), np.zeros(1), np.diag(variances), np.array(right))
+    return projection.solve_output(moments, 1.0, np.array(reference), 0.0, 1e-3)[0].ravel()
+
+
+@pytest.mark.parametrize(
+    ("variance", "reference", "determined"),
+    [
+        (0.0204, (0.0, 0.0), True),  # 10 * 0.001 * (2 + 0.0204) is less
+        (0.0200, (0.0, 0.0), False),
+        (0.1525, (2.0, 3.0), True),  # of the codes themselves (0.1 * 2)^2 + (0.1 * 3)^2
+        (0.1500, (2.0, 3.0), False),
+    ],
+)
+def test_a_unit_that_varies_less_than_rounding_gets_no_weight(variance, reference, determined):
+    expected = [0.5, 1 / variance if determined else 0]
+    np.testing.assert_allclose(output_weights([2, variance], reference), expected, rtol=1e-12)
+
+
+def test_units_that_do_not_vary_get_no_weight():
+    assert (output_weights([0.0, 0.0]) == 0).all()
+
+
+def test_an_output_layer_of_sums_that_overflowed_is_nan():
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(output_weights([1, np.inf])).all()
+        assert np.isnan(output_weights([1, 1], right=[[1.0], [np.inf]])).all()
 
 
 def duplicates(coefs, intercepts):

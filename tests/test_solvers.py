@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from skl_sae.backprop.solvers import SOLVERS, Watcher, minimise
+from skl_sae.backprop.solvers import SOLVERS, Watcher, _calm, _stalled, minimise
 
 START = np.array([-1.2, 1.0, -0.5, 0.8])
 OPTIONS = {"lbfgs": {}, "cg": {}, "sgd": {"learning_rate": 0.3}}
+WORDS = {"lbfgs": "CONVERGENCE", "cg": "terminated successfully", "sgd": "the objective went from"}
 
 
 def quadratic(theta):
@@ -58,8 +59,32 @@ def test_finds_the_minimum_and_reports_truthfully(solver):
     np.testing.assert_allclose(found.theta, 1, atol=1e-2)
     assert found.value == quadratic(found.theta)[0]
     assert found.value == found.loss_curve[-1]
+    assert WORDS[solver] in found.message
     assert found.n_evaluations == counted.calls
     assert seen == list(enumerate(found.loss_curve, start=1))
+
+
+@pytest.mark.parametrize("solver", [*SOLVERS, "mini-batches"])
+def test_the_watcher_is_told_of_every_begin_and_end(solver):
+    """An iteration begins after the evaluations of those before it, and ends after its own."""
+    counted, events = Counter(rosenbrock), []
+
+    class Record(Watcher):
+        def begin(self):
+            events.append(("begin", counted.calls))
+
+        def end(self, so_far):
+            events.append(("end", counted.calls))
+            assert (so_far.status, so_far.message) == ("stopped", "stopped")
+            assert so_far.n_evaluations == counted.calls
+
+    options = {"sgd": {"learning_rate": 1e-4}}.get(solver, {})
+    if solver == "mini-batches":
+        solver, options = "sgd", {"learning_rate": 1e-4, "batches": lambda: [counted] * 3}
+    minimise(counted, START, solver=solver, watcher=Record(), max_iter=6, tol=0, **options)
+    kinds, calls = zip(*events, strict=True)
+    assert kinds == ("begin", "end") * 6
+    assert (1, *calls[1:-1:2]) == calls[::2]
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg"])
@@ -155,10 +180,52 @@ def test_gradient_descent_that_rises_ends_as_failed_at_its_start():
     assert "to" in found.message
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
 def test_gradient_descent_that_overflows_raises():
     with pytest.raises(FloatingPointError):
         minimise(quadratic, START, solver="sgd", max_iter=50, tol=0, learning_rate=1e100)
+
+
+def test_gradient_descent_from_the_minimum_stays_there():
+    found = minimise(quadratic, np.ones(4), solver="sgd", max_iter=15, tol=0, learning_rate=0.1)
+    assert (found.status, found.value, len(found.loss_curve)) == ("max_iter", 4.0, 15)
+
+
+@pytest.mark.parametrize(
+    ("values", "stop_at", "status"),
+    [
+        ([4.0, 3.0, 5.0], 9, "max_iter"),
+        ([4.0, 3.0, 5.0], 1, "stopped"),
+        ([4.0, 5.0], 1, "failed"),
+        ([4.0, 5.0], 9, "failed"),
+    ],
+)
+def test_gradient_descent_has_failed_if_it_found_nothing_lower_than_its_start(
+    values, stop_at, status
+):
+    coming = iter(values)
+    found = minimise(
+        lambda theta: (next(coming), np.ones(4)),
+        START,
+        solver="sgd",
+        max_iter=len(values) - 1,
+        tol=0,
+        learning_rate=0.1,
+        watcher=StopAt(stop_at),
+    )
+    assert (found.status, found.value) == (status, min(values))
+
+
+def test_stalled_and_calm_look_at_the_last_ten_values():
+    assert not _stalled([2.0] * 10, 0.1)
+    assert _stalled([2.0] * 11, 0.1)
+    assert _stalled([2.0] + [1.81] * 10, 0.1)
+    assert not _stalled([2.0] + [1.79] * 10, 0.1)
+    assert not _stalled([2.0, 1.0] + [3.0] * 9, 0.1)
+    assert _stalled([2.0, 1.0] + [3.0] * 10, 0.1)
+    assert _calm([9.0] + [1.0] * 10, 0)
+    assert not _calm([9.0] + [1.0] * 9, 0)
+    assert _calm([2.0] + [2.19] * 10, 0.1)
+    assert not _calm([2.0] + [2.21] * 10, 0.1)
 
 
 def test_gradient_descent_that_swings_is_not_called_converged():
@@ -210,6 +277,34 @@ def test_mini_batches_take_one_step_each():
     assert found.n_evaluations == 8  # and one of the whole at the start and at the end
     before = [quadratic(START)[0], *whole.loss_curve]
     np.testing.assert_allclose(found.loss_curve, [np.mean(before[:3]), np.mean(before[3:6])])
+
+
+def test_a_start_of_whole_numbers():
+    start, batches = [-1, 1, 0, 2], {"batches": lambda: [quadratic]}
+    for options in ({}, batches):
+        options = {"solver": "sgd", "learning_rate": 0.1, **options}
+        found = minimise(quadratic, start, max_iter=1, tol=0, **options)
+        np.testing.assert_allclose(found.theta, start - 0.1 * quadratic(np.array(start))[1])
+
+
+@pytest.mark.parametrize(
+    ("tol", "options", "ftol"),
+    [(1e-5, {}, 1e-10), (0, {}, 4 * 2.2e-16), (1e-5, {"eps": 1e-7}, 4e-7)],
+)
+def test_what_scipy_is_told(tol, options, ftol, monkeypatch):
+    told, original = {}, scipy.optimize.minimize
+
+    def record(*args, **keywords):
+        told.update(keywords, **keywords["options"])
+        return original(*args, **keywords)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", record)
+    minimise(quadratic, START, max_iter=7, tol=tol, **options)
+    assert (told["method"], told["maxcor"], told["maxiter"]) == ("L-BFGS-B", 10, 7)
+    assert (told["gtol"], told["ftol"]) == (tol, pytest.approx(ftol, rel=1e-12))
+    assert told["maxfun"] > 7 * 20  # steps of SciPy's line search
+    minimise(quadratic, START, solver="cg", max_iter=7, tol=tol)
+    assert (told["method"], told["gtol"], told["norm"], told["maxiter"]) == ("CG", tol, np.inf, 7)
 
 
 def test_history_size_reaches_the_solver():
@@ -301,6 +396,12 @@ def test_a_stage_does_no_more_work_than_its_share():
     assert found.stages[0] <= 16
 
 
+def test_a_stage_uses_no_more_than_half_of_the_iterations_left():
+    stages = [(1 / 32, rosenbrock), (1 / 8, rosenbrock)]
+    found = minimise(rosenbrock, START, max_iter=20, tol=0, stages=stages)
+    assert found.stages == (10, 5, 5)
+
+
 def test_a_stage_ends_when_it_no_longer_pays():
     """A sample whose objective hardly falls is left after eleven iterations."""
 
@@ -325,3 +426,17 @@ def test_a_stage_on_all_rows_that_converged_and_can_not_be_improved():
         found = minimise(nothing_lower, START, max_iter=200, tol=1e-8, stages=stages)
         assert found.status == status
         assert found.stages[-1] == 0
+
+
+def test_a_stage_on_all_rows_that_converged_excuses_no_later_failure():
+    """Here the last run finds something lower, and fails then."""
+    shifted_by_half = shifted(0.5)
+
+    def wrong_after_a_while(theta):
+        value, gradient = shifted_by_half(theta)
+        return value, gradient if shifted_by_half.calls < 4 else -gradient
+
+    stages = [(1, quadratic)]
+    found = minimise(wrong_after_a_while, START, max_iter=200, tol=1e-8, stages=stages)
+    assert found.status == "failed"
+    assert found.stages[-1] > 0

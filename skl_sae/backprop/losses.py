@@ -8,6 +8,8 @@ The table `LOSSES` is keyed by (loss, output activation), because delta belongs 
 pair: a pair without an entry is not supported.
 """
 
+from functools import partial
+
 import numpy as np
 
 from .activations import logistic, logistic_pair, tanh
@@ -19,15 +21,12 @@ def squared_error_identity(Z, Y, scratch):
     return 0.5 * np.einsum("ij,ij->i", Z, Z)
 
 
-def _squared_error(activation):
-    def squared_error(Z, Y, scratch):
-        activation(Z, scratch)
-        per_row = squared_error_identity(Z, Y, None)
-        Z *= scratch
-        return per_row
-
-    squared_error.__doc__ = "L = 1/2 ||a - y||^2 with a = f(z); delta = (a - y) f'(z)."
-    return squared_error
+def squared_error(Z, Y, scratch, f):
+    """L = 1/2 ||a - y||^2 with a = f(z); delta = (a - y) f'(z)."""
+    f(Z, scratch)
+    per_row = squared_error_identity(Z, Y, None)
+    Z *= scratch
+    return per_row
 
 
 def log_loss_logistic(Z, Y, scratch):
@@ -70,8 +69,8 @@ def log_loss_softmax(Z, Y, scratch):
 
 
 LOSSES = {
-    ("squared_error", "logistic"): _squared_error(logistic),
-    ("squared_error", "tanh"): _squared_error(tanh),
+    ("squared_error", "logistic"): partial(squared_error, f=logistic),
+    ("squared_error", "tanh"): partial(squared_error, f=tanh),
     ("squared_error", "identity"): squared_error_identity,
     ("log_loss", "logistic"): log_loss_logistic,
     ("log_loss", "softmax"): log_loss_softmax,

@@ -114,8 +114,8 @@ def _solve(system, right, noise):
     if not (np.isfinite(system).all() and np.isfinite(right).all()):
         return np.full_like(right, np.nan)
     factor, failed = lapack.dpotrf(system)
-    norm = np.abs(system).sum(axis=0).max()
-    if not failed and lapack.dpocon(factor, norm)[0] * norm > noise:
+    # told that the norm of the system is 1, dpocon returns 1 / norm of its inverse
+    if not failed and lapack.dpocon(factor, 1.0)[0] > noise:
         return lapack.dpotrs(factor, right)[0]
     values, V = np.linalg.eigh(system)
     V, values = V[:, values > noise], values[values > noise]

@@ -99,7 +99,8 @@ def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
         The objective is not finite at the start, or at the end.
     """
     theta0 = np.array(theta0, dtype=float)
-    result = SOLVERS[solver](objective, theta0, watcher=watcher or Watcher(), **options)
+    with np.errstate(all="ignore"):  # a value that is not finite is reported below
+        result = SOLVERS[solver](objective, theta0, watcher=watcher or Watcher(), **options)
     if not (np.isfinite(result.value) and np.isfinite(result.theta).all()):
         raise FloatingPointError(f"the objective is {result.value} after {solver}")
     return result
@@ -252,15 +253,14 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
         if watcher.end(Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")):
             raise StopIteration
 
-    with np.errstate(all="ignore"):  # a value that is not finite is reported by `minimise`
-        found = scipy.optimize.minimize(
-            evaluate,
-            reduce(theta0),
-            jac=True,
-            method=method,
-            options=options,
-            callback=after_iteration,
-        )
+    found = scipy.optimize.minimize(
+        evaluate,
+        reduce(theta0),
+        jac=True,
+        method=method,
+        options=options,
+        callback=after_iteration,
+    )
     # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes.
     at_limit = found.nit >= options["maxiter"]
     if found.status == 99:
@@ -274,7 +274,6 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
     return Result(theta, value, curve, n_evaluations, status, str(found.message))
 
 
-@np.errstate(all="ignore")  # what overflows is reported by `minimise`
 def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=None):
     """Gradient descent: theta <- theta - learning_rate * gradient.
 
