@@ -27,7 +27,7 @@ from ._tasks import without_callbacks
 from .backprop.blocks import in_precision, propagate
 from .backprop.network import Network
 from .backprop.solvers import Result
-from .base import BackpropEstimator, Monitor, all_or_nothing, check_weights
+from .base import BackpropEstimator, Monitor, all_or_nothing, check_weights, no_nan
 from .pretraining import autoencoders, pretrain
 
 
@@ -723,6 +723,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             Z = np.hstack([-Z, Z])
             return expit(Z), log_expit(Z)
         scores = Z if self.out_activation_ == "softmax" else log_expit(Z)
+        with np.errstate(invalid="ignore"):  # inf - inf
+            scores = no_nan(scores - scores.max(axis=1, keepdims=True))
         return softmax(scores, axis=1), log_softmax(scores, axis=1)
 
     def _transform_layer(self, n_hidden):

@@ -857,6 +857,18 @@ def test_output_that_is_no_number_is_refused(estimator):
             getattr(fitted, name)(np.full((2, 4), 1e308))
 
 
+@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+def test_probabilities_of_infinite_scores_are_refused(loss):
+    net = MLPBackpropClassifier((2,), activation="relu", loss=loss, max_iter=2, random_state=0)
+    rows = np.random.default_rng(0).uniform(size=(9, 4))
+    net.fit(rows, np.arange(9) % 3)
+    sign = 1 if loss == "log_loss" else -1  # of squared error the scores are log a, at most 0
+    net.coefs_ = [np.full((4, 2), 10.0), np.full((2, 3), sign * 10.0)]
+    for name in ("predict_proba", "predict_log_proba"):
+        with pytest.raises(ValueError, match="output of the network overflows: scale X"):
+            getattr(net, name)(np.full((2, 4), 1e308))
+
+
 @pytest.mark.parametrize("params", [{"lam": 1e308}, {"beta": 1.7e308}])
 def test_penalties_that_overflow_are_named(params):
     with pytest.raises(ValueError, match="decrease lam or beta"):

@@ -177,6 +177,17 @@ def test_penalties_that_no_step_can_lower_are_not_called_converged(params):
     assert np.isfinite(sae.loss_)
 
 
+def test_a_line_search_over_values_that_are_not_finite_leads_no_higher():
+    """Its trials overflow, all but those that are so far away that all units are off."""
+    most = np.finfo(np.float32).max
+    rows = most * np.array([[0, 0, 0]] * 3 + [[-1, 0, 1], [0, -1, -1], [0, 0, -1]], np.float32)
+    rows[3, 1], rows[0, 2] = -6e14, 6e-13
+    net = MLPBackpropClassifier((3,), activation="relu", loss="squared_error", random_state=1)
+    with pytest.warns(ConvergenceWarning, match="it found no lower value"):
+        net.set_params(max_iter=1).fit(rows, [0, 2, 2, 1, 0, 1])
+    assert net.loss_ == pytest.approx(0.604390152, rel=1e-6)  # as at the start
+
+
 @quiet
 @pytest.mark.parametrize("make", [SparseAutoencoder, MLPBackpropRegressor])
 def test_a_hundred_thousand_columns(make):

@@ -155,12 +155,17 @@ def _no_worse(result, objective, theta0, ftol):
     if result.shares[-1] < 1:  # stopped on a sample
         value, _ = objective(result.theta)
         result = result._replace(value=value, n_evaluations=result.n_evaluations + 1)
+    return _or_start(result, lambda: theta0, start, ftol)
+
+
+def _or_start(result, theta0, start, ftol):
+    """The result, or ``theta0()`` where its value ``start`` is lower: then the run has failed."""
     if not start < result.value < np.inf:  # what is not finite `minimise` reports
         return result
     message = f"the objective went from {start:.6g} to {result.value:.6g}"
     close = result.value - start <= ftol * max(1, abs(start))
     status = result.status if close or result.status == "stopped" else "failed"
-    return result._replace(theta=theta0, value=start, status=status, message=message)
+    return result._replace(theta=theta0(), value=start, status=status, message=message)
 
 
 def _in_stages(stages, theta, max_iter, watcher, run):
@@ -261,17 +266,25 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
         options=options,
         callback=after_iteration,
     )
-    # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes.
-    at_limit = found.nit >= options["maxiter"]
-    if found.status == 99:
-        status = "stopped"
-    elif found.success or (at_limit and abs(found.jac).max() <= options["gtol"]):
-        status = "converged"
-    else:
-        status = "max_iter" if at_limit else "failed"
     # After a line search that fails `found.fun` is that of its last trial, not of `found.x`.
     theta, value = np.array(expand(found.x)), float(curve[-1] if curve else start)
-    return Result(theta, value, curve, n_evaluations, status, str(found.message))
+    # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes.
+    status, message = _status(found, options), str(found.message)
+    result = Result(theta, value, curve, n_evaluations, status, message)
+    # Where trials were not finite a line search can accept a higher value.
+    return _or_start(
+        result, lambda: np.array(expand(reduce(theta0))), start, options.get("ftol", 0)
+    )
+
+
+def _status(found, options):
+    """How SciPy's run has ended, in our words."""
+    if found.status == 99:
+        return "stopped"
+    at_limit = found.nit >= options["maxiter"]
+    if found.success or (at_limit and abs(found.jac).max() <= options["gtol"]):
+        return "converged"
+    return "max_iter" if at_limit else "failed"
 
 
 def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=None):
