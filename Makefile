@@ -68,7 +68,10 @@ nightly:
 SDIST = skl_sae tests examples docs conftest.py Makefile README.md LICENSE CHANGES.md CITATION.cff \
 	pyproject.toml requirements-tools.txt .gitignore
 
-# Builds wheel and sdist, and runs the sdist's tests on the installed wheel, outside this folder's code.
+# The tests that load every module of the wheel and of what it works with.
+PACKAGED = callbacks conformance display docs ecosystem onnx persistence security
+
+# Builds wheel and sdist, and runs tests of the sdist on the installed wheel, outside this folder's code.
 package:
 	rm -rf dist build/package .venv-package
 	$(PYTHON) -m venv .venv-package
@@ -84,7 +87,8 @@ package:
 	tar -xzf dist/*.tar.gz -C build/package --strip-components 1
 	rm -r build/package/skl_sae
 	.venv-package/$(SCRIPTS)/python -m pip install --quiet "$$(ls dist/*.whl)[test]" $(TOOLS)
-	cd build/package && ../../.venv-package/$(SCRIPTS)/python -m pytest -q -n auto -o testpaths=tests tests --pyargs skl_sae
+	cd build/package && ../../.venv-package/$(SCRIPTS)/python -m pytest -q -n auto -o testpaths=tests \
+		$(PACKAGED:%=tests/test_%.py) --pyargs skl_sae
 
 # Known weaknesses of what the package and its extras install; needs the network.
 audit:
