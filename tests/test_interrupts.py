@@ -78,8 +78,11 @@ def test_the_first_error_is_told():
         lanes.map(lane)
 
 
+# A process that a shell has started in the background ignores interrupts, and so do its own.
+LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
 INTERRUPTED_WAIT = """
-import os, signal, threading, time
+import signal, threading, time
 from skl_sae.backprop.blocks import Lanes
 from skl_sae.backprop.network import Network
 main, both, ended = threading.get_ident(), threading.Barrier(2), []
@@ -90,7 +93,7 @@ def lane(blocks, work):
         return
     while lanes.pool._work_queue.qsize() or not waiting():
         time.sleep(0.001)
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.pthread_kill(main, signal.SIGINT)
     while blocks:
         time.sleep(0.001)
     ended.append(1)
@@ -111,7 +114,7 @@ def run(code, *arguments, **options):
     """Standard output of a process that ends well, within a minute."""
     path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
     environment = os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-W", "ignore", "-c", code, *map(str, arguments)]
+    command = [sys.executable, "-W", "ignore", "-c", LISTEN + code, *map(str, arguments)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, **options
     )
@@ -120,7 +123,10 @@ def run(code, *arguments, **options):
 
 def output(process):
     with process:
-        text, _ = process.communicate(timeout=100)
+        try:
+            text, _ = process.communicate(timeout=100)
+        finally:
+            process.kill()
     assert process.returncode == 0
     return text
 
