@@ -55,9 +55,11 @@ def parse():
         "--shares", type=float, nargs="+", default=[0.01, 0.03, 0.1], help="labelled (few-labels)"
     )
     parser.add_argument(
-        "--tune", action="store_true", help="choose the regularisation by validation (few-labels)"
+        "--tune", action="store_true", help="choose the weight decay by validation (few-labels)"
     )
-    parser.add_argument("--decay", choices=["softmax", "all"], default="softmax")
+    parser.add_argument(
+        "--decay", choices=["softmax", "all"], default="softmax", help="layers (without --tune)"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/course"))
     parser.add_argument("--quick", action="store_true", help="tiny: tests the exercises")
     return parser.parse_args()

@@ -165,7 +165,7 @@ class ChunkedObjective(Objective):
     def _add_up(self, sums, parameters):
         """These sums over the rows of all chunks: one task for each, then a tree.
 
-        The graph is written out, since `dask.delayed` takes ten times as long to make it.
+        The graph is written out, since `dask.delayed` takes much longer to make it.
         """
         from dask.delayed import Delayed
         from dask.highlevelgraph import HighLevelGraph

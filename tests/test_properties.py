@@ -249,6 +249,16 @@ def precision_of(X):
     return np.float32 if X.dtype == np.float32 else np.float64
 
 
+def transformed(fitted, X):
+    """X transformed, of the same shape and precision and finite; None where it was refused."""
+    found = or_refused(lambda: fitted.transform(X), OVERFLOW)
+    if found is not None:
+        assert found.shape == X.shape
+        assert found.dtype == precision_of(X)
+        assert np.isfinite(found).all()
+    return found
+
+
 @given(st.data())
 def test_whitening_is_sound_or_refused(data):
     X = data.draw(draws.matrices(exponents=(*draws.EXPONENTS, 154, -154)))
@@ -261,12 +271,9 @@ def test_whitening_is_sound_or_refused(data):
     for name, array in arrays(zca):
         assert np.isfinite(array).all(), name
     assert (zca.eigenvalues_ >= 0).all()
-    white = or_refused(lambda: zca.transform(X), OVERFLOW)
+    white = transformed(zca, X)
     if white is None:
         return
-    assert white.shape == X.shape
-    assert white.dtype == precision_of(X)
-    assert np.isfinite(white).all()
     back = or_refused(lambda: zca.inverse_transform(white), OVERFLOW)
     if back is None:
         return
@@ -288,13 +295,8 @@ def test_normalising_patches_is_sound_or_refused(data):
     if normalizer is None:
         return
     assert 0 <= normalizer.std_ < np.inf
-    patches = or_refused(lambda: normalizer.transform(X), OVERFLOW)
-    if patches is None:
-        return
-    assert patches.shape == X.shape
-    assert patches.dtype == precision_of(X)
-    assert np.isfinite(patches).all()
-    if normalizer.feature_range is not None:
+    patches = transformed(normalizer, X)
+    if patches is not None and normalizer.feature_range is not None:
         low, high = normalizer.feature_range
         slack = 4 * np.finfo(patches.dtype).eps * max(abs(low), abs(high))
         assert low - slack <= patches.min() <= patches.max() <= high + slack
@@ -306,8 +308,7 @@ def test_preprocessing_bears_any_rows(data):
         draws.one_of(ZCAWhitening(), PatchNormalizer(), PatchNormalizer(feature_range=None))
     ).fit(FITTED["X"])
     X = data.draw(draws.matrices(columns=(3, 3)))
-    found = or_refused(lambda: fitted.transform(X), OVERFLOW)
-    assert found is None or np.isfinite(found).all()
+    transformed(fitted, X)
 
 
 @given(st.data())

@@ -268,8 +268,10 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
     )
     # After a line search that fails `found.fun` is that of its last trial, not of `found.x`.
     theta, value = np.array(expand(found.x)), float(curve[-1] if curve else start)
-    # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes.
+    # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes. Older SciPy leaves
+    # `evaluate` in a reference cycle: without this the next stage would run beside our buffers.
     status, message = _status(found, options), str(found.message)
+    objective = None
     result = Result(theta, value, curve, n_evaluations, status, message)
     # Where trials were not finite a line search can accept a higher value.
     return _or_start(
