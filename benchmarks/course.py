@@ -55,7 +55,9 @@ def parse():
         "--shares", type=float, nargs="+", default=[0.01, 0.03, 0.1], help="labelled (few-labels)"
     )
     parser.add_argument(
-        "--tune", action="store_true", help="choose the weight decay by validation (few-labels)"
+        "--tune",
+        action="store_true",
+        help="choose weight decay and iterations by validation (few-labels)",
     )
     parser.add_argument(
         "--decay", choices=["softmax", "all"], default="softmax", help="layers (without --tune)"

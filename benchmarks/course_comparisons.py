@@ -19,7 +19,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 PEERS = [("adam", "relu"), ("adam", "logistic"), ("lbfgs", "relu"), ("lbfgs", "logistic")]
-HIDDEN_LAM, LAMS = 1e-5, [1e-4, 1e-3, 1e-2]
+HIDDEN_LAM, LAMS, EARLY = 1e-5, [1e-5, 1e-4, 1e-3, 1e-2], 30
 CHUNK = 200
 
 
@@ -108,9 +108,9 @@ def _row(name, runs, test):
 def few_labels(options):
     """Parts of the labels, 1 % and so on; pretraining on all rows, which needs no labels.
 
-    With ``--tune`` every contender's weight decay, and the penalties of the autoencoders, are
-    chosen on a fifth of the labelled rows held out, three times where rows are few. What all
-    labels give is the business of `equal_time`.
+    With ``--tune`` every contender's weight decay and iterations, and the penalties of the
+    autoencoders, are chosen on a fifth of the labelled rows held out, three times where rows
+    are few. What all labels give is the business of `equal_time`.
     """
     images = load_images(options)
     (X, y), test = images.train, images.test
@@ -156,17 +156,19 @@ def accuracies(options, X, y, encoders, draw, test):
 def contenders(options, encoders, n_labels, seed):
     """(name, network, what the search chooses from) of ours and scikit-learn's.
 
-    All have the same choice of weight decay. Fine-tuning hardly decays the hidden layers, whose
-    weights come from elsewhere.
+    All have the same choice of weight decay (scikit-learn's networks also of their default), and
+    networks of an early end. Fine-tuning hardly decays the hidden layers, whose weights come
+    from elsewhere.
     """
+    ends = {"max_iter": [EARLY, iterations(options, 400)]}
     codes = [make_pipeline(*each) for each in encoders]
     model = Pipeline([("code", codes[0]), ("softmax", softmax(options, 200))])
     yield "pretrained, not fine-tuned", model, {"code": codes, "softmax__lam": LAMS}
-    fine = {"lam": [(HIDDEN_LAM, HIDDEN_LAM, lam) for lam in LAMS]}
+    fine = {"lam": [(HIDDEN_LAM, HIDDEN_LAM, lam) for lam in LAMS]} | ends
     model = network(options, encoders[0], seed)
     yield "pretrained and fine-tuned", model, fine | {"pretraining": encoders}
-    yield "random start", network(options, None, seed), {"lam": LAMS}
-    alphas = {"alpha": [n_labels * lam for lam in LAMS]}
+    yield "random start", network(options, None, seed), {"lam": LAMS} | ends
+    alphas = {"alpha": [1e-4, *(n_labels * lam for lam in LAMS)]} | ends
     # Those of "lbfgs" lose to those of "adam" without a choice, and take longest with one.
     for solver, activation in PEERS[:2] if options.tune else PEERS:
         model = peer(options, solver, activation, seed)
