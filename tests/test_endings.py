@@ -337,6 +337,22 @@ def test_a_warm_start_led_astray_by_samples_keeps_its_weights(monkeypatch):
     assert len(warned) == 1
 
 
+def test_a_warm_start_with_an_exact_output_that_rounding_spoils_keeps_its_weights():
+    """The run on all weights has found what the solved output layer leaves out."""
+    net = MLPBackpropRegressor(
+        (80,), lam=0.0, variable_projection=True, max_iter=20, warm_start=True, random_state=0
+    )
+    rows = np.random.RandomState(0).rand(60, 6)
+    rows[-1] = 1e150
+    Y = 1e9 + 1e6 * np.random.RandomState(1).rand(60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        before = net.fit(rows, Y).loss_
+        net.set_params(max_iter=1).fit(rows, Y)
+    assert net.stage_lengths_.tolist() == [1]
+    assert net.loss_ <= before
+
+
 def test_an_iteration_in_single_precision_that_lowers_nothing_has_reached_its_rounding():
     """The weights of float32 do not move any more: in float64 hardly anything is to be won."""
     ends = 0
