@@ -352,6 +352,8 @@ BAD_LABELS = {
     "nan": (np.where(LABELS == 1, np.nan, LABELS), "contains NaN"),
     "inf": (np.where(LABELS == 1, np.inf, LABELS), "infinity"),
     "several columns": (np.c_[LABELS, LABELS], "MultiOutputClassifier"),
+    "columns of -1 and 1": (np.c_[LABELS > 0, LABELS > 1] * 2 - 1, "must hold 0 and 1 alone"),
+    "sparse columns of 2": (csr_array(np.c_[LABELS > 0, LABELS > 1] * 2), "0 and 1 alone"),
     "too few": (LABELS[:-1], "inconsistent numbers of samples"),
     "None": (None, "requires y to be passed"),
     "mixed": (np.array([0, "a", 1] * 10, dtype=object), "[Ll]abel|mix"),
