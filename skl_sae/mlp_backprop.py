@@ -530,7 +530,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     def _lams(self, network):
         lams = np.ravel(np.asarray(self.lam, dtype=object)).tolist()
-        if np.ndim(self.lam) == 0:
+        if isinstance(self.lam, Real):
             return self.lam
         n_layers = len(network.shapes)
         if len(lams) != n_layers or not all(

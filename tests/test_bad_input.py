@@ -239,6 +239,7 @@ MLP_BAD = [
     ("hidden_layer_sizes", ("3",)),
     ("hidden_layer_sizes", "3"),
     ("hidden_layer_sizes", None),
+    ("lam", np.array(-1e-9)),
     ("transform_layer", 0.5),
     ("validation_fraction", 1.0),
     ("n_iter_no_change", 0),
