@@ -671,6 +671,15 @@ def test_score_bears_huge_data(scale):
     assert score == -np.inf
 
 
+@pytest.mark.parametrize("convert", [np.array, csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize(("dtype", "fill"), [(np.float32, 1e20), (np.float64, 1e300)])
+def test_rows_without_weight_do_not_count_in_the_score_however_large(dtype, fill, convert):
+    fitted, filled = fit(sae()), np.r_[X, np.full((1, X.shape[1]), fill)].astype(dtype)
+    weights = np.r_[np.ones(len(X)), 0]
+    score = fitted.score(convert(filled), sample_weight=weights)
+    assert score == pytest.approx(fitted.score(X.astype(dtype)), rel=1e-6)
+
+
 def test_huge_codes_are_decoded():
     fitted = fit(sae())
     assert np.isfinite(fitted.inverse_transform(1e300 * X[:, :3])).all()
