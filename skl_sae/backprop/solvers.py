@@ -62,7 +62,8 @@ class Watcher:
         Parameters
         ----------
         so_far : Result
-            What the solver would return if it stopped now, with status "stopped". Its
+            What the solver would return if it stopped now, with status "stopped" (of "sgd"
+            the point it has come to, not the best or the start it may go back to). Its
             ``theta`` and ``loss_curve`` are the solver's own: copy what is to be kept.
 
         Returns
