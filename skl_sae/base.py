@@ -97,7 +97,7 @@ class Run(Watcher):
         """Those of the estimator as if the fit had stopped now."""
         fitted = without_callbacks(self.estimator)
         on_sample = min(so_far.shares[-1:], default=1) < 1
-        if on_sample or self.estimator.batch_size is not None:  # so far of a part of the rows
+        if on_sample or self.estimator._by_batches():  # so far of a part of the rows
             so_far = so_far._replace(value=self.objective(so_far.theta)[0])
         self.store(fitted, self.monitor.keep_best(so_far, self.objective))
         return vars(fitted)
@@ -166,6 +166,9 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
                 "fit, or warm_start=True and fit again."
             )
         return True
+
+    def _by_batches(self):
+        return self.solver == "sgd" and self.batch_size is not None
 
     # -- validate -----------------------------------------------------------------------
 
@@ -240,7 +243,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
             with tasks.task("start", self._n_subtasks()) if several else nullcontext():
                 run = Run(self, objective, start(), make_monitor(), tasks)
                 result = self._minimise(objective, run.theta0, rng, self.max_iter, run)
-                if result.status == "failed" and self.batch_size is not None:
+                if result.status == "failed" and self._by_batches():
                     result = _start_of(result, objective, run.theta0)
             runs.append((run, run.monitor.keep_best(result, objective)))
             if several and tasks.stopped:
@@ -301,7 +304,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
             options["stages"] = self._stages(objective, rng)
         elif self.solver == "sgd":
             options["learning_rate"] = self.learning_rate
-            if self.batch_size is not None:
+            if self._by_batches():
                 options["batches"] = lambda: _batches(objective, self.batch_size, rng)
         try:
             watcher = self._watcher(watcher or Watcher())

@@ -685,7 +685,7 @@ class CodeDisplay:
     def _plot_units(self, ax, mean_kw, spread_kw, rho_line_kw):
         mean, std = self.units["mean_activation"], np.sqrt(self.units["variance"])
         unit = np.arange(len(mean))
-        top = 1 if np.isfinite(self.units["kl"]).all() else np.inf
+        top = np.inf if np.isnan(self.units["kl"]).any() else 1  # it is no rate
         style = {"color": GREY, "alpha": 0.5, "linewidth": 1}
         style |= spread_kw or {}
         ends = np.maximum(mean - std, 0), np.minimum(mean + std, top)

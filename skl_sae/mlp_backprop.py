@@ -530,7 +530,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     def _lams(self, network):
         lams = np.ravel(np.asarray(self.lam, dtype=object)).tolist()
-        if np.ndim(self.lam) == 0:
+        if isinstance(self.lam, Real):
             return self.lam
         n_layers = len(network.shapes)
         if len(lams) != n_layers or not all(
@@ -828,6 +828,11 @@ def _labels(y):
         )
     if kind == "multilabel-indicator":
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+        if not np.isin(y, (0, 1)).all():
+            raise ValueError(
+                "y has several columns, and so must hold 0 and 1 alone, with a column for each "
+                f"label, not {np.unique(y).tolist()}."
+            )
         return y, np.arange(y.shape[1]), True
     y = column_or_1d(y, warn=True)
     return y, np.unique(y), False

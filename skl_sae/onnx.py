@@ -400,7 +400,7 @@ def _normalizer(graph, model, method, X):
     patches = graph.add("Sub", centred, mean)
     if model.n_std is None:
         return [patches]
-    limit = float(model.n_std * model.std_)
+    limit = model._limit(graph.dtype)
     patches = graph.add("Min", graph.add("Max", patches, -limit), limit)
     if model.feature_range is None:
         return [patches]

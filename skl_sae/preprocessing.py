@@ -329,9 +329,7 @@ class PatchNormalizer(_DenseTransformer):
         patches = _centre_rows(X)
         if self.n_std is None:
             return patches
-        limit = float(self.n_std) * self.std_
-        if self.std_ > 0:  # it may underflow in the precision of X
-            limit = max(limit, float(np.finfo(X.dtype).smallest_subnormal))
+        limit = self._limit(X.dtype)
         np.clip(patches, -limit, limit, out=patches)
         if self.feature_range is None:
             return patches
@@ -341,6 +339,11 @@ class PatchNormalizer(_DenseTransformer):
         patches *= (high - low) / 2
         patches += low
         return patches
+
+    def _limit(self, dtype):
+        """Where values are cut; in this type it may not underflow, unless no row varied."""
+        smallest = float(np.finfo(dtype).smallest_subnormal) if self.std_ > 0 else 0.0
+        return max(float(self.n_std) * self.std_, smallest)
 
     def _check_range(self):
         if self.feature_range is None:

@@ -15,7 +15,7 @@ from ._dask import ChunkedRows, by_chunks
 from ._estimator import check_floats
 from ._tasks import without_callbacks
 from ._threads import alone
-from .backprop.blocks import as_floats, chunks, dense, row_blocks
+from .backprop.blocks import LazyRows, as_floats, chunks, dense, row_blocks
 from .backprop.network import Network
 from .base import BackpropEstimator, all_or_nothing, check_weights, no_nan
 
@@ -460,6 +460,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def _variations(self, X, s):
         """Of rows with weights s: their sum, mean, and what a reconstruction leaves of what."""
         s = np.ones(X.shape[0]) if s is None else s.astype(float)
+        counts = np.flatnonzero(s)
+        if 0 < len(counts) < len(s):  # the squares of a row without weight may overflow
+            X, s = X[counts] if issparse(X) else LazyRows(X, X.dtype, counts), s[counts]
         with np.errstate(over="ignore", invalid="ignore"):
             unexplained = float(s @ self._squared_errors(X))
             return s.sum(), unexplained, *_mean_and_variation(X, s)

@@ -239,6 +239,7 @@ MLP_BAD = [
     ("hidden_layer_sizes", ("3",)),
     ("hidden_layer_sizes", "3"),
     ("hidden_layer_sizes", None),
+    ("lam", np.array(-1e-9)),
     ("transform_layer", 0.5),
     ("validation_fraction", 1.0),
     ("n_iter_no_change", 0),
@@ -352,6 +353,8 @@ BAD_LABELS = {
     "nan": (np.where(LABELS == 1, np.nan, LABELS), "contains NaN"),
     "inf": (np.where(LABELS == 1, np.inf, LABELS), "infinity"),
     "several columns": (np.c_[LABELS, LABELS], "MultiOutputClassifier"),
+    "columns of -1 and 1": (np.c_[LABELS > 0, LABELS > 1] * 2 - 1, "must hold 0 and 1 alone"),
+    "sparse columns of 2": (csr_array(np.c_[LABELS > 0, LABELS > 1] * 2), "0 and 1 alone"),
     "too few": (LABELS[:-1], "inconsistent numbers of samples"),
     "None": (None, "requires y to be passed"),
     "mixed": (np.array([0, "a", 1] * 10, dtype=object), "[Ll]abel|mix"),
@@ -666,6 +669,15 @@ def test_score_bears_huge_data(scale):
     fitted = fit(sae())
     score = fitted.score(scale * X)
     assert score == -np.inf
+
+
+@pytest.mark.parametrize("convert", [np.array, csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize(("dtype", "fill"), [(np.float32, 1e20), (np.float64, 1e300)])
+def test_rows_without_weight_do_not_count_in_the_score_however_large(dtype, fill, convert):
+    fitted, filled = fit(sae()), np.r_[X, np.full((1, X.shape[1]), fill)].astype(dtype)
+    weights = np.r_[np.ones(len(X)), 0]
+    score = fitted.score(convert(filled), sample_weight=weights)
+    assert score == pytest.approx(fitted.score(X.astype(dtype)), rel=1e-6)
 
 
 def test_huge_codes_are_decoded():

@@ -341,6 +341,17 @@ def test_kinds_of_units():
     assert display.rho_line_ is None
 
 
+def test_activity_is_cut_at_one_beside_a_unit_that_is_always_off():
+    units = {
+        "mean_activation": np.array([0.0, 0.8]),
+        "variance": np.array([0, 0.16]),
+        "kl": np.array([np.inf, 1.2]),
+        "dead": np.array([True, False]),
+    }
+    display = draw(CodeDisplay(units, [0, 1, 0], threshold=0.1).plot())
+    assert_allclose(display.spread_.get_segments()[1], [[1, 0.4], [1, 1]])
+
+
 def test_code_of_a_network_has_no_target():
     display = draw(CodeDisplay.from_estimator(NET, X))
     assert display.rho_line_ is None

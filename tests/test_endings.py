@@ -242,6 +242,17 @@ def fit_and_count(estimator, monkeypatch):
     return estimator, [w.message for w in warned], calls
 
 
+def end_as(minimize, monkeypatch, **ending):
+    """Let SciPy report this ending of its runs."""
+
+    def changed(*args, **kwargs):
+        found = minimize(*args, **kwargs)
+        found.update(ending)
+        return found
+
+    monkeypatch.setattr(scipy.optimize, "minimize", changed)
+
+
 def objective_of(estimator):
     estimator = clone(estimator).set_params(warm_start=False)
     objective = estimator._prepare(X, y, None)
@@ -293,6 +304,18 @@ def test_steps_that_are_too_long_end_at_the_start(batch_size, early_stopping, mo
         assert net.loss_ == objective(start)[0]
 
 
+@pytest.mark.parametrize("name", ["lbfgs", "cg"])
+def test_a_line_search_that_fails_keeps_its_gains_whatever_the_batch_size(name, monkeypatch):
+    """Only steps of mini-batches are undone: the other solvers take no notice of them."""
+    net = clone(FITS[name]).set_params(tol=0, max_iter=5)
+    end_as(scipy.optimize.minimize, monkeypatch, success=False, status=2, nit=3)
+    plain, warned, calls = fit_and_count(clone(net), monkeypatch)
+    assert "found no lower value" in str(warned[0])
+    net, _, calls_of_both = fit_and_count(net.set_params(batch_size=20), monkeypatch)
+    assert net.loss_ == plain.loss_ == plain.loss_curve_[-1]
+    assert calls_of_both == calls
+
+
 def test_the_lowest_of_several_starts_is_kept_and_told_of(monkeypatch):
     rng, losses = np.random.RandomState(0), []
     for _ in range(3):
@@ -312,6 +335,22 @@ def test_a_warm_start_led_astray_by_samples_keeps_its_weights(monkeypatch):
     net, warned, _ = fit_and_count(net, monkeypatch)
     assert net.loss_ <= before
     assert len(warned) == 1
+
+
+def test_a_warm_start_with_an_exact_output_that_rounding_spoils_keeps_its_weights():
+    """The run on all weights has found what the solved output layer leaves out."""
+    net = MLPBackpropRegressor(
+        (80,), lam=0.0, variable_projection=True, max_iter=20, warm_start=True, random_state=0
+    )
+    rows = np.random.RandomState(0).rand(60, 6)
+    rows[-1] = 1e150
+    Y = 1e9 + 1e6 * np.random.RandomState(1).rand(60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        before = net.fit(rows, Y).loss_
+        net.set_params(max_iter=1).fit(rows, Y)
+    assert net.stage_lengths_.tolist() == [1]
+    assert net.loss_ <= before
 
 
 def test_an_iteration_in_single_precision_that_lowers_nothing_has_reached_its_rounding():

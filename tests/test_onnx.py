@@ -206,6 +206,12 @@ def test_patch_normalizer(params, X):
     assert_exported(PatchNormalizer(**params).fit(X), X)
 
 
+def test_patches_cut_below_the_range_of_float32(X):
+    model = PatchNormalizer(n_std=1e-50, feature_range=(0, 1)).fit(X)
+    [output] = run(convert(model, X.astype(np.float32)), X.astype(np.float32))
+    assert_close(output, model.transform(X.astype(np.float32)))
+
+
 def test_patches_that_do_not_vary(X):
     X[:] = X[:, :1]
     assert_exported(PatchNormalizer().fit(X), X)

@@ -62,7 +62,8 @@ class Watcher:
         Parameters
         ----------
         so_far : Result
-            What the solver would return if it stopped now, with status "stopped". Its
+            What the solver would return if it stopped now, with status "stopped" (of "sgd"
+            the point it has come to, not the best or the start it may go back to). Its
             ``theta`` and ``loss_curve`` are the solver's own: copy what is to be kept.
 
         Returns
@@ -129,7 +130,10 @@ def lbfgs(
     other: see `_in_stages`.
     """
 
-    def run(objective, theta0, max_iter, watcher):
+    on_others = []
+
+    def run(each, theta0, max_iter, watcher):
+        on_others.append(each is not objective)
         options = {
             "maxcor": history_size,
             "gtol": tol,
@@ -137,10 +141,10 @@ def lbfgs(
             "maxiter": max_iter,
             "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
         }
-        return _scipy_minimise(objective, theta0, "L-BFGS-B", options, watcher)
+        return _scipy_minimise(each, theta0, "L-BFGS-B", options, watcher)
 
     result = _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, watcher, run)
-    if result.shares == (1,):
+    if not any(on_others):
         return result
     return _no_worse(result, objective, theta0, max(tol**2, 4 * eps))
 
@@ -148,7 +152,8 @@ def lbfgs(
 def _no_worse(result, objective, theta0, ftol):
     """The result of several stages with its value on all rows, or the start if that is lower.
 
-    Samples can lead away from a good start.
+    Samples can lead away from a good start, and so can an output layer that rounding keeps
+    from the best.
     """
     start, _ = objective(theta0)
     result = result._replace(n_evaluations=result.n_evaluations + 1)
