@@ -83,7 +83,16 @@ html_show_sourcelink = False
 # Pages without pages below them.
 html_sidebars = {
     name: []
-    for name in ("index", "core", "architecture", "benchmarks", "course", "changes", "glossary")
+    for name in (
+        "index",
+        "core",
+        "architecture",
+        "promises",
+        "benchmarks",
+        "course",
+        "changes",
+        "glossary",
+    )
 }
 html_theme_options = {
     "navbar_align": "left",

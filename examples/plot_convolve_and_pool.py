@@ -83,7 +83,7 @@ SIDE = round(np.sqrt(X.shape[1]))
 # `ConvolveAndPool` fits it to random patches of the training images and applies it to all patches
 # of an image. Patches of 6 × 6 pixels give feature maps of 11 × 11, which are averaged over the
 # whole map or over a grid of 3 × 3 regions. The encoder is the same for both: a fitted one stays
-# as it is in a `FrozenEstimator`.
+# as it is in a ``FrozenEstimator``.
 #
 # A pooled mean varies little, because most of the image is empty: all inputs are brought to
 # variance one before the classifier, so that its weight decay means the same for all.

@@ -124,7 +124,7 @@ assert table.loc["β = 0", "l0"] > 30
 # %%
 # In a grid search
 # ----------------
-# `code_diagnostics` is a scorer: `GridSearchCV` stores each number of each candidate. The best
+# `code_diagnostics` is a scorer: ``GridSearchCV`` stores each number of each candidate. The best
 # reconstruction alone would choose the weakest penalty. Here the choice is the best
 # reconstruction among the codes that have at most two active units in a patch.
 

@@ -3,10 +3,10 @@ r"""
 Does a tuned sparse code help logistic regression to classify digits?
 =====================================================================
 
-`SparseAutoencoder` is a transformer like any other: here it stands in a `Pipeline` between
-`MinMaxScaler` and `LogisticRegression`, and `GridSearchCV` tunes its weight decay λ, its sparsity
-weight β and its sparsity target ρ by the accuracy of the classifier behind it. The result is
-compared with the same classifier on the raw pixels and on principal components. At the end the
+`SparseAutoencoder` is a transformer like any other: here it stands in a ``Pipeline`` between
+``MinMaxScaler`` and ``LogisticRegression``, and ``GridSearchCV`` tunes its weight decay λ, its
+sparsity weight β and its sparsity target ρ by the accuracy of the classifier behind it. The result
+is compared with the same classifier on the raw pixels and on principal components. At the end the
 tuned pipeline is saved with joblib and predicts in another process.
 
 The data are the 1,797 handwritten digits of 8 × 8 pixels that come with scikit-learn.

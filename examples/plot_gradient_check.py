@@ -55,7 +55,7 @@ for name, estimator in estimators.items():
 # %%
 # Planted mistakes
 # ----------------
-# `Objective` is a callable that returns the value and the gradient, so that a mistake can be
+# ``Objective`` is a callable that returns the value and the gradient, so that a mistake can be
 # wrapped around it. These six have all been made in real programs; the value stays right, only
 # the gradient is wrong. The weights are random numbers, the biases too: at biases of zero, where
 # a fit starts, a decay of the biases would not show.

@@ -52,7 +52,7 @@ def networks(n_train):
 # The comparison
 # --------------
 # Five stratified folds, three times, the same for all. Each network stands behind a
-# `StandardScaler`. BLAS has one thread, so that the times are those of one core.
+# ``StandardScaler``. BLAS has one thread, so that the times are those of one core.
 
 tables = {
     "digits": load_digits(return_X_y=True),

@@ -76,8 +76,8 @@ def regressors(n_train):
 # %%
 # The comparison
 # --------------
-# Five folds, three times, the same for all. A `StandardScaler` scales the inputs, and another
-# one, in a `TransformedTargetRegressor`, the target: λ weighs the same whatever the unit of the
+# Five folds, three times, the same for all. A ``StandardScaler`` scales the inputs, and another
+# one, in a ``TransformedTargetRegressor``, the target: λ weighs the same whatever the unit of the
 # target is. BLAS has one thread, so that the times are those of one core.
 
 folds = RepeatedKFold(n_splits=5, n_repeats=3, random_state=0)

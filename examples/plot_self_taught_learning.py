@@ -85,7 +85,7 @@ if bundled:
 # The features
 # ------------
 # One autoencoder of 200 units for each table. A fitted one goes into a pipeline in a
-# `FrozenEstimator`, so that fitting the pipeline leaves it alone. The classifier is a network
+# ``FrozenEstimator``, so that fitting the pipeline leaves it alone. The classifier is a network
 # without a hidden layer, which is softmax regression; its λ is the tutorial's, for both inputs.
 
 SPARSE = {"lam": 1e-4 if bundled else 3e-3, "beta": 3, "rho": 0.1}

@@ -105,7 +105,7 @@ print(f"accuracy before fine-tuning {before:.4f}, after it {after:.4f}")
 # Few labels
 # ----------
 # Here the autoencoders are fitted once for each split, to all its training rows, and given to the
-# networks in a `FrozenEstimator`. The random start minimises the same objective; scikit-learn's
+# networks in a ``FrozenEstimator``. The random start minimises the same objective; scikit-learn's
 # ``MLPClassifier`` has the same layers and is left at its defaults (relu, Adam) but for the number
 # of iterations.
 

@@ -470,7 +470,7 @@ def check_gradient(
     n_directions=10,
     random_state=0,
 ):
-    """Compare the gradient that an estimator minimises with, with central differences.
+    """Compare the gradient of an estimator's objective with central differences.
 
     This is the tutorial's gradient checking (UFLDL, "Gradient checking and advanced
     optimization"), for the objective that ``estimator.fit(X, y)`` would minimise, in

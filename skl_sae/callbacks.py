@@ -45,8 +45,8 @@ class Checkpoint:
     candidates would write to the same file. joblib files run code when they are loaded: load
     only what you trust.
 
-    To know the estimator as if the fit had stopped costs a `SparseAutoencoder` one pass of
-    its encoder over the rows in each iteration.
+    To know the estimator as if the fit had stopped costs a `~skl_sae.SparseAutoencoder` one
+    pass of its encoder over the rows in each iteration.
 
     Examples
     --------

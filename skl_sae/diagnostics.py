@@ -94,8 +94,10 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
     ----------
     .. [1] J. Bloom, C. Tigges and D. Chanin, SAELens, ``evals.py``,
            https://github.com/decoderesearch/SAELens.
-    .. [2] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University, 2011.
-    .. [3] L. Gao et al., "Scaling and evaluating sparse autoencoders", ICLR 2025.
+    .. [2] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University,
+           2011.
+    .. [3] L. Gao et al., "Scaling and evaluating sparse autoencoders",
+           ICLR 2025.
     .. [4] S. Hogg and E. Dubossarsky, R package SAENET, manual of ``SAENET.train``: the
            warning that activations may converge to ρ.
 

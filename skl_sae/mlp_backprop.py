@@ -76,7 +76,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         is not divided by the number of rows: `sklearn.neural_network.MLPClassifier` has
         ``alpha = n_samples * lam``.
     beta : float, default=0.0
-        Weight β ≥ 0 of the sparsity penalty on every hidden layer. Above 0 it needs
+        Weight β ≥ 0 of the sparsity penalty ([1]_) on every hidden layer. Above 0 it needs
         ``activation`` "logistic" or "tanh".
     rho : float, default=0.05
         Sparsity target ρ in (0, 1).

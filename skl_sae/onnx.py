@@ -61,15 +61,15 @@ def register():
 
     See Also
     --------
-    SparseAutoencoder : Its code is exported.
-    MLPBackpropClassifier : Its labels and probabilities are exported.
+    skl_sae.SparseAutoencoder : Its code is exported.
+    skl_sae.MLPBackpropClassifier : Its labels and probabilities are exported.
 
     Notes
     -----
     The option ``method`` exports another method than that: ``"predict"``,
-    ``"inverse_transform"`` or ``"score_samples"`` of a `SparseAutoencoder`, ``"transform"``
-    of a network, ``"inverse_transform"`` of a `ZCAWhitening`. Options are given by the
-    estimator's id, as for every converter of skl2onnx:
+    ``"inverse_transform"`` or ``"score_samples"`` of a `~skl_sae.SparseAutoencoder`,
+    ``"transform"`` of a network, ``"inverse_transform"`` of a `~skl_sae.ZCAWhitening`. Options
+    are given by the estimator's id, as for every converter of skl2onnx:
     ``to_onnx(pipe, X, options={id(pipe[1]): {"method": "predict"}})``. A network that is not
     the last step of a pipeline needs ``{"method": "transform"}``, and says so.
 

@@ -39,7 +39,9 @@ class ZCAWhitening(_DenseTransformer):
     .. math::
 
         x_{\mathrm{zca}} = (x - \bar x)\, U\, \mathrm{diag}(1 / \sqrt{s + \epsilon})\, U^T,
-        \qquad
+
+    .. math::
+
         U\, \mathrm{diag}(s)\, U^T
             = \frac{\sum_i w_i\, (x_i - \bar x)^T (x_i - \bar x)}{\sum_i w_i} .
 
@@ -73,7 +75,7 @@ class ZCAWhitening(_DenseTransformer):
     See Also
     --------
     PatchNormalizer : The tutorial's other preparation of patches.
-    sklearn.decomposition.PCA : Principal axes, whose `whiten` does something else.
+    sklearn.decomposition.PCA : Principal axes, whose ``whiten`` does something else.
 
     Notes
     -----
@@ -208,15 +210,17 @@ class ZCAWhitening(_DenseTransformer):
 class PatchNormalizer(_DenseTransformer):
     r"""Patches without their brightness, cut and mapped to a range.
 
-    Each row is a patch. Its own mean is subtracted, values beyond ± `n_std` standard
-    deviations σ are cut, and the result is mapped to `feature_range`:
+    Each row is a patch. Its own mean is subtracted, values beyond ± ``n_std`` standard
+    deviations σ are cut, and the result is mapped to ``feature_range``:
 
     .. math::
 
-        d = x - \mathrm{mean}(x), \qquad
+        d = x - \mathrm{mean}(x), \qquad c = n_{\mathrm{std}}\, \sigma,
+
+    .. math::
+
         x' = \mathrm{low} + \frac{\mathrm{high} - \mathrm{low}}{2}
-             \left(\frac{\min(\max(d, -c), c)}{c} + 1\right), \qquad
-        c = n_{\mathrm{std}}\, \sigma,
+             \left(\frac{\min(\max(d, -c), c)}{c} + 1\right),
 
     where σ is one number, the standard deviation of d over all rows and columns of the
     training data. This is how the UFLDL tutorial prepares patches for a logistic

@@ -33,8 +33,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         J = \frac{\sum_i s_i\, L(x_i, \hat x_i)}{\sum_i s_i}
             + \frac{\lambda}{2} \left(\|W_1\|_F^2 + \|W_2\|_F^2\right)
             + \beta \sum_j \mathrm{KL}(\rho \,\|\, \hat\rho_j),
-        \qquad
-        \hat\rho_j = \frac{\sum_i s_i\, a_j(x_i)}{\sum_i s_i}
+
+    .. math::
+
+        \hat\rho_j = \frac{\sum_i s_i\, a_j(x_i)}{\sum_i s_i},
 
     with L the squared error :math:`\frac12\|\hat x - x\|^2` or the cross-entropy, and
     KL(ρ ‖ ρ̂) = ρ log(ρ/ρ̂) + (1-ρ) log((1-ρ)/(1-ρ̂)). The loss is a mean over rows
@@ -62,7 +64,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     tied_weights : bool, default=False
         Whether W₂ is W₁ transposed.
     solver : {"lbfgs", "cg", "sgd"}, default="lbfgs"
-        L-BFGS or nonlinear conjugate gradients of SciPy, or gradient descent.
+        L-BFGS ([2]_) or nonlinear conjugate gradients of SciPy, or gradient descent.
     max_iter : int, default=400
         Largest number of iterations (of epochs for "sgd" with ``batch_size``).
     tol : float, default=1e-5
