@@ -4,6 +4,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,6 +108,27 @@ def test_after_an_error_no_task_goes_on():
         assert len(ended) == 1
 
 
+def test_an_interrupt_between_the_tasks_waits_for_the_helpers():
+    helping, ended = threading.Event(), []
+
+    def help_slowly(task):
+        helping.set()
+        time.sleep(0.02)
+        ended.append(task)
+
+    def submit_once(take):
+        if helping.is_set():
+            raise KeyboardInterrupt("planted")
+        helper = pool.submit(take)
+        assert helping.wait(10)
+        return helper
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt, match="planted"):
+            share_out(help_slowly, range(5), SimpleNamespace(submit=submit_once), 2)
+        assert ended == [0]
+
+
 # -- lanes and blocks -----------------------------------------------------------------------
 
 
@@ -190,6 +212,25 @@ def test_an_error_gives_the_buffers_back(n_threads):
         assert len(lanes.workspaces) == n_threads
     starts = [rows[0].start for rows in lanes.lanes]
     assert lanes.map(lambda rows, work: rows[0].start) == starts
+
+
+def test_after_an_error_no_lane_begins_another_block():
+    lanes, helping = Lanes.plan(Network((5, 4, 5)), 100, float, 5, 2), threading.Event()
+    left = []
+
+    def sums(blocks, work):
+        if not in_helper():
+            assert helping.wait(10)
+            raise ValueError("planted")
+        helping.set()
+        end = time.monotonic() + 10
+        while blocks and time.monotonic() < end:
+            time.sleep(0.001)
+        left.append(len(blocks))
+
+    with lanes.pool, pytest.raises(ValueError, match="planted"):
+        lanes.map(sums)
+    assert left == [0]
 
 
 def test_lanes_are_shared_among_as_many_threads_as_planned():

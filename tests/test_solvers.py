@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from skl_sae.backprop.solvers import SOLVERS, Watcher, _calm, _stalled, minimise
+from skl_sae.backprop.solvers import SOLVERS, Result, Watcher, _calm, _or_start, _stalled, minimise
 
 START = np.array([-1.2, 1.0, -0.5, 0.8])
 OPTIONS = {"lbfgs": {}, "cg": {}, "sgd": {"learning_rate": 0.3}}
@@ -31,13 +31,14 @@ class StopAt(Watcher):
 
 
 class Counter:
-    """Counts the calls of a function."""
+    """Counts the calls of a function, and knows where the last one was."""
 
     def __init__(self, function):
-        self.function, self.calls = function, 0
+        self.function, self.calls, self.last = function, 0, None
 
     def __call__(self, theta):
         self.calls += 1
+        self.last = theta.copy()
         return self.function(theta)
 
 
@@ -373,21 +374,64 @@ def test_samples_that_lead_where_the_objective_is_not_finite_raise(value):
 
 @pytest.mark.parametrize("stop_at", [1, 5, 12])
 def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
-    stages, whole = [(1 / 2, Counter(rosenbrock))], Counter(rosenbrock)
+    def all_rows(theta):
+        value, gradient = rosenbrock(theta)
+        return value + 7, gradient
+
+    sample, whole = Counter(rosenbrock), Counter(all_rows)
     found = minimise(
-        whole,
-        START,
-        max_iter=20,
-        tol=0,
-        stages=stages,
-        watcher=StopAt(stop_at),
+        whole, START, max_iter=20, tol=0, stages=[(1 / 2, sample)], watcher=StopAt(stop_at)
     )
     assert found.status == "stopped"
     assert len(found.loss_curve) == stop_at
-    # after a stop on the sample it is evaluated at the start and at the end
-    assert (whole.calls == 2) == (stop_at <= 10)
-    assert found.value == rosenbrock(found.theta)[0]
-    assert found.n_evaluations == whole.calls + stages[0][1].calls
+    assert found.value == all_rows(found.theta)[0]
+    assert found.n_evaluations == whole.calls + sample.calls
+    # The start is evaluated at the end, and after a stop on the sample the point there.
+    on_sample = stop_at <= 10
+    assert (whole.calls == 2) == on_sample
+    np.testing.assert_array_equal(whole.last, found.theta if on_sample else START)
+
+
+@pytest.mark.parametrize(
+    ("value", "start", "status", "ends_as"),
+    [
+        (0.75, 0.5, "converged", "converged"),  # by ftol: 1/4 of a number below one, of 1
+        (0.8, 0.5, "converged", "failed"),
+        (10.0, 8.0, "max_iter", "max_iter"),
+        (10.1, 8.0, "max_iter", "failed"),
+        (10.1, 8.0, "stopped", "stopped"),
+        (-6.0, -8.0, "converged", "converged"),
+        (-5.9, -8.0, "converged", "failed"),
+    ],
+)
+def test_what_is_above_the_start_ends_there(value, start, status, ends_as):
+    above = Result(START + 1, value, [9.0, value], 5, status, "words", (2,), (1,))
+    found = _or_start(above, lambda: START, start, 0.25)
+    message = f"the objective went from {start:g} to {value:g}"
+    assert found == above._replace(theta=START, value=start, status=ends_as, message=message)
+
+
+@pytest.mark.parametrize(("solver", "status"), [("lbfgs", "converged"), ("cg", "failed")])
+def test_only_what_lbfgs_takes_for_rounding_may_lie_above_the_start(solver, status, monkeypatch):
+    def one_step_up(fun, x0, *, callback, **_):
+        fun(x0)
+        x, value = x0 + 1, fun(x0 + 1)[0]
+        callback(scipy.optimize.OptimizeResult(x=x, fun=value))
+        return scipy.optimize.OptimizeResult(x=x, status=0, success=True, nit=1, message="words")
+
+    def slightly_higher(theta):
+        return (1.0 if np.array_equal(theta, START) else 1.2), np.ones(4)
+
+    monkeypatch.setattr(scipy.optimize, "minimize", one_step_up)
+    found = minimise(slightly_higher, START, solver=solver, max_iter=5, tol=0.5)  # ftol 0.25
+    np.testing.assert_array_equal(found.theta, START)
+    assert (found.status, found.value) == (status, 1.0)
+
+
+@pytest.mark.parametrize("value", [0.4, 0.5, np.inf, np.nan])
+def test_what_is_not_above_the_start_or_not_finite_is_left_as_it_is(value):
+    result = Result(START + 1, value, [value], 5, "converged", "words")
+    assert _or_start(result, lambda: START, 0.5, 0.25) is result
 
 
 def test_a_stage_does_no_more_work_than_its_share():
