@@ -411,19 +411,33 @@ def test_what_is_above_the_start_ends_there(value, start, status, ends_as):
     assert found == above._replace(theta=START, value=start, status=ends_as, message=message)
 
 
-@pytest.mark.parametrize(("solver", "status"), [("lbfgs", "converged"), ("cg", "failed")])
-def test_only_what_lbfgs_takes_for_rounding_may_lie_above_the_start(solver, status, monkeypatch):
+@pytest.mark.parametrize("stages", [(), [(1 / 2, quadratic)]], ids=["one stage", "a sample first"])
+@pytest.mark.parametrize(
+    ("options", "above", "status"),
+    [
+        ({"solver": "cg", "tol": 0.5}, 0.1, "failed"),
+        ({"tol": 0.5}, 0.2, "converged"),  # by tol²: 0.25
+        ({"tol": 0.5}, 0.3, "failed"),
+        ({"tol": 0.0, "eps": 0.05}, 0.19, "converged"),  # by 4 eps: 0.2
+        ({"tol": 0.0, "eps": 0.05}, 0.21, "failed"),
+    ],
+)
+def test_only_what_lbfgs_takes_for_rounding_may_lie_above(
+    options, above, status, stages, monkeypatch
+):
     def one_step_up(fun, x0, *, callback, **_):
         fun(x0)
         x, value = x0 + 1, fun(x0 + 1)[0]
         callback(scipy.optimize.OptimizeResult(x=x, fun=value))
         return scipy.optimize.OptimizeResult(x=x, status=0, success=True, nit=1, message="words")
 
-    def slightly_higher(theta):
-        return (1.0 if np.array_equal(theta, START) else 1.2), np.ones(4)
+    def higher(theta):
+        return (1.0 if np.array_equal(theta, START) else 1 + above), np.ones(4)
 
     monkeypatch.setattr(scipy.optimize, "minimize", one_step_up)
-    found = minimise(slightly_higher, START, solver=solver, max_iter=5, tol=0.5)  # ftol 0.25
+    if "solver" not in options:
+        options = options | {"stages": stages}
+    found = minimise(higher, START, max_iter=5, **options)
     np.testing.assert_array_equal(found.theta, START)
     assert (found.status, found.value) == (status, 1.0)
 

@@ -130,14 +130,14 @@ def lbfgs(
     other: see `_in_stages`.
     """
 
-    on_others = []
+    on_others, ftol = [], max(tol**2, 4 * eps)
 
     def run(each, theta0, max_iter, watcher):
         on_others.append(each is not objective)
         options = {
             "maxcor": history_size,
             "gtol": tol,
-            "ftol": max(tol**2, 4 * eps),
+            "ftol": ftol,
             "maxiter": max_iter,
             "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
         }
@@ -146,7 +146,7 @@ def lbfgs(
     result = _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, watcher, run)
     if not any(on_others):
         return result
-    return _no_worse(result, objective, theta0, max(tol**2, 4 * eps))
+    return _no_worse(result, objective, theta0, ftol)
 
 
 def _no_worse(result, objective, theta0, ftol):
