@@ -11,7 +11,7 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
-PACKAGES = ["numpy", "scipy", "scikit-learn", "skl-sae", "torch", "jax", "optax"]
+PACKAGES = ["numpy", "scipy", "scikit-learn", "skl-sae", "torch", "jax", "optax", "onnxruntime"]
 
 
 @dataclass

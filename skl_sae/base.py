@@ -168,6 +168,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         return True
 
     def _by_batches(self):
+        """Whether steps are of mini-batches: the other solvers take no notice of their size."""
         return self.solver == "sgd" and self.batch_size is not None
 
     # -- validate -----------------------------------------------------------------------
@@ -261,7 +262,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         curve = list(self.loss_curve_) if fitted else []
         evaluations = self.n_evaluations_ if fitted else 0
         result = self._minimise(objective, theta, rng, 1)
-        if result.status == "failed" and self.batch_size is None:
+        if result.status == "failed" and not self._by_batches():
             _warn_unless_converged(self, result)
         result = result._replace(
             loss_curve=curve + result.loss_curve,

@@ -129,8 +129,7 @@ def lbfgs(
     share of the rows and an objective on that share, are minimised first, one after the
     other: see `_in_stages`.
     """
-
-    on_others, ftol = [], max(tol**2, 4 * eps)
+    on_others, ftol = [], max(tol**2, 4 * eps)  # for each stage: not on all rows and weights?
 
     def run(each, theta0, max_iter, watcher):
         on_others.append(each is not objective)
