@@ -21,7 +21,7 @@ from sklearn.utils.validation import assert_all_finite, check_is_fitted, validat
 from ._estimator import FLOATS, check_weight_range, is_dask
 from ._tasks import without_callbacks
 from ._threads import alone, blas_on_one_thread
-from .backprop.blocks import as_floats, chunks, in_precision
+from .backprop.blocks import aligned, as_floats, chunks, in_precision
 from .backprop.objective import Objective, first_share, shuffled
 
 # Sums that a task of the tree adds up.
@@ -473,7 +473,14 @@ def _sums_of_chunk(settings, sums, parameters, X, Y, s, index):
     Y = None if Y is None else in_precision(Y, dtype)
     objective = replace(objective, X=in_precision(X, dtype), Y=Y, sample_weight=s, index=index)
     with blas_on_one_thread():
-        return getattr(objective, sums)(*parameters)
+        return getattr(objective, sums)(*_aligned(parameters))
+
+
+def _aligned(parameters):
+    """`aligned` of all arrays in lists of lists."""
+    if isinstance(parameters, (list, tuple)):
+        return [_aligned(part) for part in parameters]
+    return parameters if parameters is None else aligned(parameters)
 
 
 def _added(parts):

@@ -32,7 +32,9 @@ from skl_sae import (
     _threads,
     base,
 )
-from skl_sae._dask import ChunkedObjective
+from skl_sae._dask import ChunkedObjective, _sums_of_chunk
+from skl_sae.backprop.network import Network
+from skl_sae.backprop.objective import Objective
 
 dask = pytest.importorskip("dask", reason="the extra skl-sae[dask] is not installed")
 da = pytest.importorskip("dask.array")
@@ -421,9 +423,33 @@ def test_dataframes():
     assert net.feature_names_in_.tolist() == names
     found = net.predict(lazy[names])
     np.testing.assert_allclose(found.compute(), net.predict(frame[names]), rtol=1e-12)
-    assert net.score(lazy[names], lazy["y"]) == net.score(frame[names], frame["y"])
+    score = net.score(frame[names], frame["y"])
+    assert net.score(lazy[names], lazy["y"]) == pytest.approx(score, rel=1e-12)
     with pytest.raises(ValueError, match="feature names should match"):
         net.predict(lazy[names[::-1]])
+
+
+def test_what_came_over_the_network_reaches_the_products_aligned(monkeypatch):
+    """At odd bytes NumPy would copy it in another order, and bits could change."""
+
+    def at_odd_bytes(values):
+        store = np.empty(values.nbytes + 1, np.uint8)[1:]
+        moved = store.view(values.dtype).reshape(values.shape)
+        moved[...] = values
+        assert not moved.flags.aligned
+        return moved
+
+    def is_aligned(objective, *parameters):
+        coefs, intercepts, code_gradients = parameters
+        arrays = [*coefs, *intercepts, *code_gradients, objective.X[:5], objective.Y[:5]]
+        return [values.flags.aligned for values in arrays]
+
+    monkeypatch.setattr(Objective, "_loss_sums", is_aligned)
+    parameters = [X[:2], X[:3, :2]], [X[0], X[1, :2]], [X[2]]
+    parameters = [[at_odd_bytes(values) for values in part] for part in parameters]
+    rows, settings = at_odd_bytes(X), (X.dtype, Objective(Network((6, 2, 6)), X))
+    found = _sums_of_chunk(settings, "_loss_sums", parameters, rows, rows, None, None)
+    assert found == 7 * [True]
 
 
 # -- refusals and faults --------------------------------------------------------------------

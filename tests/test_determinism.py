@@ -22,8 +22,9 @@ from sklearn.model_selection import GridSearchCV
 from threadpoolctl import threadpool_limits
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
-from skl_sae.backprop import blocks
+from skl_sae.backprop import blocks, network
 from skl_sae.backprop.blocks import Lanes
+from skl_sae.backprop.network import affine
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -131,15 +132,38 @@ def test_one_after_the_other_or_in_workers():
 
 @pytest.mark.parametrize("form", FORMS)
 def test_again_and_from_any_place_in_memory(form):
-    """An array may begin at any multiple of its items."""
-    once = bits(clone(SAE).fit(FORMS[form]))
-    assert bits(clone(SAE).fit(FORMS[form])) == once
-    if isinstance(FORMS[form], np.ndarray):
-        for shift in range(1, 4):
-            store = np.empty(X.size + shift, FORMS[form].dtype)
-            moved = store[shift:].reshape(X.shape)
-            moved[:] = FORMS[form]
-            assert bits(clone(SAE).fit(moved)) == once
+    """An array may begin at any byte."""
+    rows = FORMS[form]
+    once = bits(clone(SAE).fit(rows))
+    assert bits(clone(SAE).fit(rows)) == once
+    if isinstance(rows, np.ndarray):
+        for shift in (1, 3, 4, 8, 16, 24):
+            assert bits(clone(SAE).fit(moved(rows, shift))) == once
+
+
+def moved(rows, shift):
+    """The same array, so many bytes behind a multiple of 64."""
+    store = np.empty(rows.nbytes + 128, np.uint8)
+    start = -store.ctypes.data % 64 + shift
+    copy = store[start : start + rows.nbytes].view(rows.dtype).reshape(rows.shape)
+    copy[:] = rows
+    return copy
+
+
+def test_rows_at_odd_bytes_reach_the_products_aligned(monkeypatch):
+    """NumPy would copy them, in another order; whether bits change then depends on BLAS."""
+    seen = []
+
+    def recording(A, W, b, out):
+        seen.append(A.flags.aligned)
+        return affine(A, W, b, out)
+
+    monkeypatch.setattr(network, "affine", recording)
+    rows = moved(X, 3)
+    assert not rows.flags.aligned
+    clone(SAE).fit(rows).predict(rows)
+    assert len(seen) > 12
+    assert all(seen)
 
 
 def test_bits_tell_one_fit_from_another():

@@ -302,7 +302,7 @@ def test_data_frames_carry_their_names(estimator):
     frame = pd.DataFrame(X, columns=list("abcd"))
     fitted = clone(estimator).fit(frame, y_for(estimator))
     assert fitted.feature_names_in_.tolist() == list("abcd")
-    assert_same_fit(fitted, fit(clone(estimator)))
+    assert_same_fit(fitted, fit(clone(estimator), frame.to_numpy()))
     with pytest.raises(ValueError, match="feature names"):
         fitted.predict(frame[["b", "a", "c", "d"]])
     with pytest.warns(UserWarning, match="valid feature names"):

@@ -67,12 +67,22 @@ class LazyRows:
     def __getitem__(self, rows):
         at = rows if self.index is None else self.index[rows]
         with np.errstate(over="ignore"):  # what is too large shows as infinite
-            return self.values[at].astype(self.dtype, copy=False)
+            return aligned(self.values[at].astype(self.dtype, copy=False))
+
+
+def aligned(values):
+    """The array itself, or a copy if it begins at no multiple of its items.
+
+    As in a file with a header of odd length, or as it came over the network. NumPy would copy
+    it for each product, and order the copy otherwise, which can change the last digit.
+    """
+    return np.require(values, requirements=["ALIGNED"])
 
 
 def in_precision(X, dtype):
     """X itself if it has this dtype; else its rows are converted as they are taken."""
-    return X if X.dtype == dtype else LazyRows(X, dtype)
+    as_it_is = X.dtype == dtype and (not isinstance(X, np.ndarray) or X.flags.aligned)
+    return X if as_it_is else LazyRows(X, dtype)
 
 
 def as_floats(X):
