@@ -473,13 +473,13 @@ def _sums_of_chunk(settings, sums, parameters, X, Y, s, index):
     Y = None if Y is None else in_precision(Y, dtype)
     objective = replace(objective, X=in_precision(X, dtype), Y=Y, sample_weight=s, index=index)
     with blas_on_one_thread():
-        return getattr(objective, sums)(*_aligned(parameters))
+        return getattr(objective, sums)(*_all_aligned(parameters))
 
 
-def _aligned(parameters):
+def _all_aligned(parameters):
     """`aligned` of all arrays in lists of lists."""
     if isinstance(parameters, (list, tuple)):
-        return [_aligned(part) for part in parameters]
+        return [_all_aligned(part) for part in parameters]
     return parameters if parameters is None else aligned(parameters)
 
 
