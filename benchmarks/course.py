@@ -57,7 +57,7 @@ def parse():
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="choose weight decay and iterations by validation (few-labels)",
+        help="choose weight decay, codes and iterations by validation (self-taught, few-labels)",
     )
     parser.add_argument(
         "--decay", choices=["softmax", "all"], default="softmax", help="layers (without --tune)"

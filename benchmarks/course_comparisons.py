@@ -5,6 +5,7 @@ import time
 import numpy as np
 from course_data import load_images
 from course_exercises import (
+    LAMS,
     PENALTIES,
     iterations,
     network,
@@ -19,7 +20,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
 PEERS = [("adam", "relu"), ("adam", "logistic"), ("lbfgs", "relu"), ("lbfgs", "logistic")]
-HIDDEN_LAM, LAMS, EARLY = 1e-5, [1e-5, 1e-4, 1e-3, 1e-2], 30
+HIDDEN_LAM, EARLY = 1e-5, 30
 CHUNK = 200
 
 
