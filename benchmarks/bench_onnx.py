@@ -67,10 +67,10 @@ def models(X, y):
     yield "such a code and LogisticRegression: probabilities", pipe, "predict_proba"
 
 
-def session(model, X, method, threads):
-    """What runs the exported model: rows -> its last output."""
+def session(model, X, method):
+    """What runs the exported model on one thread: rows -> its last output."""
     given, options = OPTIONS.get((type(model), method)), SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     exported = to_onnx(model, X[:1], options={id(model): given} if given else None)
     run = InferenceSession(exported.SerializeToString(), options, ["CPUExecutionProvider"])
     name = run.get_inputs()[0].name
@@ -90,7 +90,7 @@ def precision(X, y):
         for dtype in (np.float32, np.float64):
             Z = X.astype(dtype)
             row[np.dtype(dtype).name] = difference(
-                session(model, Z, method, 1)(Z), getattr(model, method)(Z)
+                session(model, Z, method)(Z), getattr(model, method)(Z)
             )
         rows.append(row)
     return Section("Largest difference from NumPy", rows)
@@ -112,7 +112,7 @@ def speed(X):
     sae, rows = SparseAutoencoder(UNITS, random_state=0).fit(X), []
     for dtype in (np.float32, np.float64):
         Z = X.astype(dtype)
-        run = session(sae, Z, "transform", 1)
+        run = session(sae, Z, "transform")
         for part in (Z[:1], Z):
             found = microseconds(
                 {

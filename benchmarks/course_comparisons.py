@@ -13,9 +13,10 @@ from course_exercises import (
     pretrain,
     softmax,
     timed,
+    tuned,
 )
 from course_pictures import save_curve
-from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit, train_test_split
+from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -146,9 +147,8 @@ def accuracies(options, X, y, encoders, draw, test):
     """(name, test accuracy, what was chosen) of each contender after training on X and y."""
     seed = options.seed + draw
     n_splits = 1 if options.quick or len(y) > 2_000 else 3
-    split = StratifiedShuffleSplit(n_splits, test_size=0.2, random_state=seed)
     for name, model, grid in contenders(options, encoders, len(y), seed):
-        model = (GridSearchCV(model, grid, cv=split) if options.tune else model).fit(X, y)
+        model = tuned(options, model, grid, seed, n_splits).fit(X, y)
         best = getattr(model, "best_params_", {})
         chosen = {key: _short(value, grid[key]) for key, value in best.items()}
         yield name, model.score(*test), chosen

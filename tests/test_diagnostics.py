@@ -228,13 +228,9 @@ def test_sparse_and_single_precision():
     dense = code_diagnostics(sae, X)
     assert code_diagnostics(sae, csr_array(X)) == pytest.approx(dense, rel=1e-12)
     single = X.astype(np.float32)
-    fitted = fit(X=single)
-    found = code_diagnostics(fitted, single)
-    for attribute in ("coefs_", "intercepts_"):  # the same in double precision
-        setattr(fitted, attribute, [part.astype(float) for part in getattr(fitted, attribute)])
-    expected = code_diagnostics(fitted, single.astype(float))
-    assert expected == pytest.approx(dense, rel=0.1, abs=1e-6)
-    assert found == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    # Few iterations: later the paths of both precisions part.
+    found = code_diagnostics(fit(X=single, max_iter=5), single)
+    assert found == pytest.approx(code_diagnostics(fit(max_iter=5), X), rel=1e-4, abs=1e-6)
 
 
 def test_pipeline():

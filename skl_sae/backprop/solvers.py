@@ -129,7 +129,8 @@ def lbfgs(
     share of the rows and an objective on that share, are minimised first, one after the
     other: see `_in_stages`.
     """
-    on_others, ftol = [], max(tol**2, 4 * eps)  # for each stage: not on all rows and weights?
+    on_others = []  # of each stage, whether it is not on all rows and weights
+    ftol = max(tol**2, 4 * eps)
 
     def run(each, theta0, max_iter, watcher):
         on_others.append(each is not objective)
