@@ -2,9 +2,9 @@
 
     python benchmarks/bench_objective.py [--threads 2] [--seconds 6] [--peers] [--json FILE]
 
-For contributors: run it before and after a change, on a quiet machine. It takes about a
-minute: ``--seconds`` for each of six cases. All sides use the same data, dtype and number of
-threads and are timed in turn; figures are medians over the rounds, and ratios are taken
+For contributors: run it before and after a change, on a quiet machine. It takes about two
+minutes: ``--seconds`` for each of ten cases. All sides use the same data, dtype and number
+of threads and are timed in turn; figures are medians over the rounds, and ratios are taken
 round by round.
 
 - bare products: the five products of an autoencoder's evaluation on whole arrays, nothing
@@ -28,7 +28,13 @@ from threadpoolctl import threadpool_limits
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 
-SHAPES = [(60_000, 784, 196), (10_000, 64, 25), (100_000, 192, 400)]
+SHAPES = [
+    (60_000, 784, 196),
+    (10_000, 64, 25),
+    (100_000, 192, 400),
+    (500, 784, 196),
+    (2_000, 20_000, 100),
+]
 LAM, BETA, RHO = 3e-3, 3.0, 0.1
 NOTE = (
     "Goals: ours / bare products at most 1.10 for 784 → 196; ours / with exp at most 1.4 for "
@@ -191,7 +197,7 @@ def evaluation(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=6, help="for each of the six cases")
+    parser.add_argument("--seconds", type=float, default=6, help="for each of the ten cases")
     parser.add_argument("--peers", action="store_true", help="textbook and PyTorch as well")
     parser.add_argument("--json", help="also write the figures to this file")
     arguments = parser.parse_args()

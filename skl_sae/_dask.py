@@ -22,7 +22,7 @@ from ._estimator import FLOATS, check_weight_range, is_dask
 from ._tasks import without_callbacks
 from ._threads import alone, blas_on_one_thread
 from .backprop.blocks import aligned, as_floats, chunks, in_precision
-from .backprop.objective import Objective, first_share, shuffled
+from .backprop.objective import Objective, added, first_share, shuffled
 
 # Sums that a task of the tree adds up.
 BRANCHES = 8
@@ -486,7 +486,7 @@ def _all_aligned(parameters):
 def _added(parts):
     """The sums of several chunks."""
     parts = [part for part in parts if part is not None]
-    return [sum(several) for several in zip(*parts)] if parts else None
+    return added(parts) if parts else None
 
 
 def _sample(X, s, share, seed):

@@ -404,8 +404,7 @@ def _pays_to_project(objective):
         return False
     network = objective.network
     n_units = network.sizes[-2]
-    products = sum(n_in * n_out for n_in, n_out in network.shapes)
-    return n_units <= objective.n_rows and n_units**2 <= 4 * products
+    return n_units <= objective.n_rows and n_units**2 <= 4 * network.n_weights
 
 
 def _batches(objective, batch_size, rng):

@@ -436,6 +436,14 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
                 stacklevel=6,
             )
 
+    def _theta(self, objective):
+        if self.tied_weights and not np.array_equal(self.coefs_[1], self.coefs_[0].T):
+            raise ValueError(
+                "The fitted decoder is not the transposed encoder; to go on from the fitted "
+                "weights set tied_weights=False, or fit anew with warm_start=False."
+            )
+        return super()._theta(objective)
+
     def _store(self, objective, result):
         super()._store(objective, result)
         X = objective.X

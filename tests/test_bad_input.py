@@ -519,6 +519,20 @@ def test_warm_start_with_other_classes():
     assert_as_before(estimator, before)
 
 
+def test_tied_weights_go_on_from_tied_weights_alone():
+    """A decoder of its own would be lost without a word."""
+    estimator = fit(sae(warm_start=True))
+    before = dict(vars(estimator))
+    estimator.set_params(tied_weights=True)
+    with pytest.raises(ValueError, match=r"not the transposed encoder.*tied_weights=False"):
+        fit(estimator)
+    assert_as_before(estimator, before | {"tied_weights": True})
+    tied = fit(sae(warm_start=True, tied_weights=True), X.astype(np.float32))
+    first = tied.loss_
+    assert fit(tied).loss_ < first
+    assert fit(tied.set_params(tied_weights=False)).loss_ < first
+
+
 # -- range of the decoder ----------------------------------------------------------------
 
 

@@ -20,10 +20,10 @@ from skl_sae.backprop.blocks import (
     LazyRows,
     as_floats,
     chunks,
-    default_block_size,
     in_precision,
     over_blocks,
     propagate,
+    share_and_block_size,
     share_out,
 )
 from skl_sae.backprop.network import Network
@@ -148,20 +148,42 @@ def test_lanes_are_consecutive_and_do_not_depend_on_the_threads(n_rows, block_si
 @pytest.mark.parametrize(
     ("sizes", "itemsize", "n_rows", "expected"),
     [
-        ((784, 196, 784), 8, 60_000, 509),  # at least 512 rows, in 118 equal blocks
-        ((64, 25, 64), 8, 100_000, 2703),  # 5 MiB are 2708 rows, in 37 equal blocks
-        ((64, 25, 64), 4, 100_000, 5264),  # half the precision, twice the rows
-        ((2, 1), 8, 16_384, 8192),  # at most 8192 rows
-        ((2, 1), 8, 16_385, 4097),  # few blocks are 1, 2, 4 or 8
-        ((2, 1), 8, 40_000, 5000),
-        ((2, 1), 8, 65_536, 8192),
-        ((2, 1), 8, 65_537, 7282),  # or more than 8
-        ((2, 1), 8, 8192, 8192),
-        ((2, 1), 8, 1, 1),
+        ((784, 196, 784), 8, 60_000, (509, 509)),  # at least 512 rows, in 118 equal blocks
+        ((64, 25, 64), 8, 100_000, (2703, 2703)),  # 5 MiB are 2708 rows, in 37 equal blocks
+        ((64, 25, 64), 4, 100_000, (5264, 5264)),  # half the precision, twice the rows
+        ((2, 1), 8, 16_384, (8192, 8192)),  # at most 8192 rows
+        ((2, 1), 8, 16_385, (4097, 4097)),  # few blocks are 1, 2, 4 or 8
+        ((2, 1), 8, 40_000, (5000, 5000)),
+        ((2, 1), 8, 65_536, (8192, 8192)),
+        ((2, 1), 8, 65_537, (7282, 7282)),  # or more than 8
+        ((2, 1), 8, 8192, (8192, 8192)),
+        ((2, 1), 8, 1, (1, 1)),
+        ((2048, 64, 2048), 8, 127, (127, 127)),  # one lane where a second thread does not pay
+        ((2048, 64, 2048), 8, 128, (64, 64)),  # two lanes from 2**25 rows times weights
+        ((2048, 64, 2048), 8, 513, (257, 257)),
+        ((2**25, 1), 8, 1, (1, 1)),  # but no more than there are rows
+        ((2**16, 1, 2**16), 8, 1024, (512, 128)),  # 256 MiB are 170 rows: 4 blocks for 512
+        ((2**16, 1, 2**16), 4, 1024, (512, 256)),
+        ((2**13, 2**10), 8, 4096, (512, 256)),  # 3 * 2**30 rows times weights are 384 rows
+        ((2**13, 2**10), 4, 4096, (512, 256)),
+        ((2**15, 2**10), 8, 600, (300, 75)),  # 96 rows: 4 blocks of equal length
+        ((2**18, 2**15), 8, 3, (2, 1)),  # a row at least
+        ((2**25, 1, 2**25), 8, 2, (1, 1)),
     ],
 )
-def test_default_block_size(sizes, itemsize, n_rows, expected):
-    assert default_block_size(Network(sizes), itemsize, n_rows) == expected
+def test_share_and_block_size(sizes, itemsize, n_rows, expected):
+    assert share_and_block_size(Network(sizes), itemsize, n_rows) == expected
+
+
+def test_of_wide_layers_a_lane_has_several_blocks():
+    """As many lanes as of narrow ones, since each has a gradient of its own."""
+    network = Network((2**16, 1, 2**16))
+    lanes = Lanes.plan(network, 1000, "f4", n_threads=2)
+    assert [len(lane) for lane in lanes.lanes] == [2, 2]
+    assert len(lanes.workspaces) == 2
+    for work in lanes.workspaces:
+        assert len(work.ones) == 250
+        assert sum(a.nbytes for a in (*work.outputs, *work.slopes, *work.deltas)) < 2**28
 
 
 def test_lazy_rows_are_taken_and_converted_when_asked_for():

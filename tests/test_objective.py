@@ -10,6 +10,7 @@ from reference import objective_value
 from scipy.sparse import csr_array, issparse
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from skl_sae.backprop import blocks
 from skl_sae.backprop.blocks import N_LANES, dense
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective, _rates
@@ -75,6 +76,30 @@ def test_any_number_of_threads_gives_the_same_bits(case, block_size):
         for _ in range(3):
             assert several(theta)[0] == value
             assert (several(theta)[1] == gradient).all()
+
+
+@pytest.mark.parametrize("case", TABLE[::5], ids=name)
+def test_several_blocks_in_each_of_two_lanes(case, monkeypatch):
+    """As of very wide layers, where a block has few rows."""
+    objective, theta = make_objective(**case)
+    monkeypatch.setattr(blocks, "TWO_LANES_WORK", 1)
+    monkeypatch.setattr(blocks, "MOST_WORK", 2 * objective.network.n_weights)
+    of_two_rows = replace(objective, memory=0, block_size=None)
+    value, gradient = of_two_rows(theta)
+    assert [len(lane) > 1 for lane in of_two_rows._lanes.lanes] == [True] * 2
+    assert_same((value, gradient), objective(theta))
+    parallel = replace(of_two_rows, n_threads=2)(theta)
+    assert parallel[0] == value
+    assert (parallel[1] == gradient).all()
+
+
+@pytest.mark.parametrize("block_size", [1000, 5])
+def test_a_gradient_stays_when_the_next_one_is_computed(block_size):
+    objective, theta = make_objective(beta=0.5, block_size=block_size)
+    _, gradient = objective(theta)
+    before = gradient.copy()
+    objective(theta + 1)
+    assert (gradient == before).all()
 
 
 @pytest.mark.parametrize("case", [c for c in TABLE if not c["weighted"]][::3], ids=name)

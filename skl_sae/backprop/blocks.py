@@ -17,21 +17,33 @@ from .network import Workspace, affine, forward
 BLOCK_BYTES = 5 * 2**20
 MIN_ROWS, MAX_ROWS = 512, 8192
 
+# Where products dominate a second thread pays from so many rows times weights.
+TWO_LANES_WORK = 2**25
+
+# Of very wide layers a block has fewer rows, so that its buffers do not fill the memory and an
+# interrupt need not wait for it: bytes, and rows times weights (at 6 flops each).
+MOST_BYTES, MOST_WORK = 2**28, 3 * 2**30
+
 # Partial sums over the rows, and so the largest useful number of threads.
 N_LANES = 8
 
 
-def default_block_size(network, itemsize, n_rows):
-    """Rows whose input, activations and deltas fill at most about `BLOCK_BYTES`.
+def share_and_block_size(network, itemsize, n_rows):
+    """Rows of the shares that lanes are made of, and of a block.
 
-    Few blocks are evened out to 1, 2, 4 or 8, so that threads get equal shares.
+    A share's input, activations and deltas fill about `BLOCK_BYTES` at most. Few shares are
+    evened out to 1, 2, 4 or 8, so that threads get equal ones. Each is one block, or several
+    where one would be above `MOST_BYTES` or `MOST_WORK`.
     """
     row_bytes = itemsize * (network.sizes[0] + 2 * sum(network.sizes[1:]))
     size = int(np.clip(BLOCK_BYTES // row_bytes, MIN_ROWS, MAX_ROWS))
-    n_blocks = ceil(n_rows / size)
-    if n_blocks <= N_LANES:
-        n_blocks = 2 ** (n_blocks - 1).bit_length()
-    return ceil(n_rows / n_blocks)
+    pays = n_rows * network.n_weights >= TWO_LANES_WORK
+    n_shares = max(ceil(n_rows / size), 2 if pays else 1)
+    if n_shares <= N_LANES:
+        n_shares = 2 ** (n_shares - 1).bit_length()
+    share = ceil(n_rows / n_shares)
+    most = max(1, min(MOST_BYTES // row_bytes, MOST_WORK // network.n_weights))
+    return share, ceil(share / ceil(share / most))
 
 
 def row_blocks(n_rows, block_size):
@@ -172,9 +184,11 @@ class Lanes:
     def plan(cls, network, n_rows, dtype, block_size=None, n_threads=1):
         """Cut the rows into blocks and lanes and allocate what the threads need."""
         dtype = np.dtype(dtype)
-        size = min(block_size or default_block_size(network, dtype.itemsize, n_rows), n_rows)
-        blocks = row_blocks(n_rows, size)
-        lanes = [list(lane) for lane in np.array_split(blocks, min(N_LANES, len(blocks)))]
+        share, size = share_and_block_size(network, dtype.itemsize, n_rows)
+        if block_size:
+            share = size = min(block_size, n_rows)
+        n_lanes = min(N_LANES, ceil(n_rows / share))
+        lanes = [list(lane) for lane in np.array_split(row_blocks(n_rows, size), n_lanes)]
         n_threads = min(n_threads, len(lanes))
         return cls(
             lanes,

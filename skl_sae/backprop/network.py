@@ -39,6 +39,11 @@ class Network:
         """Length of ``theta``."""
         return sum(self._lengths(self.tied))
 
+    @property
+    def n_weights(self):
+        """Number of weights of all layers, tied ones twice."""
+        return sum(n_in * n_out for n_in, n_out in self.shapes)
+
     def _lengths(self, tied):
         weights = [n_in * n_out for n_in, n_out in self.shapes]
         return (weights[:1] if tied else weights) + list(self.sizes[1:])

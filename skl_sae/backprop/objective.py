@@ -201,7 +201,7 @@ class Objective:
                     moments.add(A[-1], Y, s, reference, buffers, products)
             return *rates, *moments
 
-        return _added(self._lanes.map(lane_sums))
+        return added(self._lanes.map(lane_sums))
 
     def _hidden(self, X, coefs, intercepts, rows, kept, buffers, s=None):
         """Forward through the hidden layers, into memory that is kept if there is some."""
@@ -284,7 +284,7 @@ class Objective:
                     _add_slopes(later[1:], X, slopes[0], s, buffers)
             return value, gradient[0], *later[:2]
 
-        return _added(self._lanes.map(lane_sums))
+        return added(self._lanes.map(lane_sums))
 
     def _push(self, flat, slopes, code_gradients):
         """Add the gradient of the sparsity penalty after the only pass over the rows.
@@ -402,9 +402,14 @@ def _rates(sums):
     return sums / sums.sum(axis=0)
 
 
-def _added(per_lane):
-    """The sums of each lane, added in the order of the lanes."""
-    return [sum(parts) for parts in zip(*per_lane)]
+def added(several):
+    """The sums of several lanes, added in their order, without a copy for each."""
+    first, *others = several
+    totals = [np.array(part) for part in first]
+    for parts in others:
+        for total, part in zip(totals, parts):
+            total += part
+    return totals
 
 
 def _add_slopes(totals, X, slopes, s, work):
