@@ -162,10 +162,12 @@ def test_lanes_are_consecutive_and_do_not_depend_on_the_threads(n_rows, block_si
         ((2048, 64, 2048), 8, 128, (64, 64)),  # two lanes from 2**25 rows times weights
         ((2048, 64, 2048), 8, 513, (257, 257)),
         ((2**25, 1), 8, 1, (1, 1)),  # but no more than there are rows
-        ((2**16, 1, 2**16), 8, 1024, (512, 128)),  # 256 MiB are 170 rows: 4 blocks for 512
+        ((2**16, 1, 2**16), 8, 1024, (512, 128)),  # 256 MiB are 170.7 rows: 4 blocks for 512
+        ((2**16, 1, 2**16), 8, 682, (341, 114)),  # and 3 for 341, since 171 would be too many
         ((2**16, 1, 2**16), 4, 1024, (512, 256)),
         ((2**13, 2**10), 8, 4096, (512, 256)),  # 3 * 2**30 rows times weights are 384 rows
         ((2**13, 2**10), 4, 4096, (512, 256)),
+        ((15_000, 1000), 8, 858, (429, 143)),  # 214.7 rows: 3 blocks for 429
         ((2**15, 2**10), 8, 600, (300, 75)),  # 96 rows: 4 blocks of equal length
         ((2**18, 2**15), 8, 3, (2, 1)),  # a row at least
         ((2**25, 1, 2**25), 8, 2, (1, 1)),

@@ -403,7 +403,7 @@ def _rates(sums):
 
 
 def added(several):
-    """The sums of several lanes, added in their order, without a copy for each."""
+    """The sums of several lanes or chunks, added in their order, without a copy for each."""
     first, *others = several
     totals = [np.array(part) for part in first]
     for parts in others:
