@@ -9,7 +9,7 @@ dask is imported by what is used with its collections only.
 
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial, wraps
+from functools import cached_property, partial, reduce, wraps
 from operator import call
 from time import monotonic
 from uuid import uuid4
@@ -23,6 +23,7 @@ from ._tasks import without_callbacks
 from ._threads import alone, blas_on_one_thread
 from .backprop.blocks import aligned, as_floats, chunks, in_precision
 from .backprop.objective import Objective, added, first_share, shuffled
+from .backprop.start import Columns
 
 # Sums that a task of the tree adds up.
 BRANCHES = 8
@@ -224,6 +225,13 @@ class ChunkedObjective(Objective):
         weigh = dask.delayed(_weight_of_chunk, pure=False)
         return float(sum(_compute([weigh(*data) for data in self._data])))
 
+    def some_rows(self, most):
+        X = self._first_rows.astype(float)
+        return X, np.ones(len(X))
+
+    def _columns(self, rows, cut=None):
+        return columns_of_chunks(rows, self.sample_weight, cut)
+
     def _block(self, rows):
         """The first rows, from the first chunk that has some."""
         return self._first_rows[rows], None, None
@@ -236,6 +244,12 @@ class ChunkedObjective(Objective):
     @cached_property
     def _kept(self):
         return []
+
+
+def columns_of_chunks(rows, s, cut=None):
+    """`Columns` of rows in chunks, whose weights s may be None."""
+    parts = rows.each(_ColumnsOf(cut), *([] if s is None else [s]))
+    return reduce(Columns.joined, [part for part in parts if part])
 
 
 def by_chunks(method):
@@ -524,6 +538,19 @@ class _Range:
             found.append((block.min(), block.max()))
         lows, highs = zip(*found)
         return min(lows), max(highs)
+
+
+@dataclass
+class _ColumnsOf:
+    """`Columns` of a chunk, or None without rows that have a weight."""
+
+    cut: tuple | None
+
+    def __call__(self, rows, s=None):
+        if len(rows) == 0 or not (s is None or s.any()):
+            return None
+        with np.errstate(all="ignore"):
+            return Columns.of(as_floats(rows), s, self.cut)
 
 
 @dataclass

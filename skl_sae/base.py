@@ -1,6 +1,5 @@
 """The fit that all estimators share: validate, initialise, minimise, warn, store."""
 
-import warnings
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial, wraps
@@ -9,12 +8,13 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn import get_config
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
+from ._advice import warn_unless_converged
 from ._dask import ChunkedObjective, ChunkedRows, refuse, validate
+from ._equal_rows import merged
 from ._estimator import Estimator, check_weight_range, is_dask
 from ._tasks import FitTasks, without_callbacks
 from ._threads import blas_on_one_thread
@@ -24,11 +24,15 @@ from .backprop.gradient_check import compare_gradient
 from .backprop.losses import get_loss
 from .backprop.network import Network
 from .backprop.objective import Objective
-from .backprop.solvers import SHARES, SOLVERS, Watcher, minimise
+from .backprop.solvers import SHARES, SOLVERS, Watcher, minimise, most_on_samples
+from .backprop.start import power_of_two
 
 # Relative rounding error of the objective where the rows are computed in single or double
 # precision; their sum is always in double.
 ROUNDING = {4: 5e-10, 8: 2.2e-16}
+
+# Above this share of J₀, the objective of the best constant output, nothing has been learned.
+PLATEAU = 0.99
 
 # Rows from which growing_samples="auto" grows them.
 GROW_FROM = 20_000
@@ -140,6 +144,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         "solver": [StrOptions(set(SOLVERS))],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "history_size": [Interval(Integral, 1, None, closed="left")],
         "growing_samples": ["boolean", StrOptions({"auto"})],
         "variable_projection": ["boolean", StrOptions({"auto"})],
@@ -179,6 +184,13 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
             return validate(self, X, **options)
         return self._validate_rows(X, accept_sparse="csr", **options)
 
+    def _merge(self, X, Y, sample_weight):
+        """Equal rows as one, unless rows are in chunks, or drawn or split at random."""
+        at_random = self._by_batches() or getattr(self, "early_stopping", False)
+        if at_random or isinstance(X, ChunkedRows):
+            return X, Y, sample_weight
+        return merged(X, Y, sample_weight)
+
     def _lams(self, network):
         """The weight decay, or that of each layer."""
         return self.lam
@@ -199,6 +211,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         in_chunks = isinstance(X, ChunkedRows)
         if in_chunks:
             refuse(self)
+        elif sample_weight is not None:
+            sample_weight = (sample_weight / sample_weight.max()).astype(X.dtype)
         objective = (ChunkedObjective if in_chunks else Objective)(
             network=network,
             X=X,
@@ -225,23 +239,25 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
     def _fit(self, objective, X, y, sample_weight, make_monitor=Monitor):
         """Minimise from every start and store the best run; callbacks see X and y."""
         tasks = FitTasks(self, X, y, sample_weight)
-        n_subtasks = self._n_subtasks() if self.n_init == 1 else self.n_init
+        n_subtasks = self._n_subtasks(objective) if self.n_init == 1 else self.n_init
         with tasks.task("fit", n_subtasks), blas_on_one_thread() as n_threads:
             objective = replace(objective, n_threads=n_threads)
             run, result = self._best_run(objective, make_monitor, tasks)
             run.store(self, result)
-        _warn_unless_converged(self, result)
+        warn_unless_converged(self, result)
+        self._warn_if_useless(objective, result)
 
-    def _n_subtasks(self):
-        """The largest number of tasks of a run."""
-        return self.max_iter
+    def _n_subtasks(self, objective):
+        """The largest number of tasks of a run: iterations, those on samples besides."""
+        on_samples = self.solver == "lbfgs" and self._grows(objective)
+        return self.max_iter + (most_on_samples() if on_samples else 0)
 
     def _best_run(self, objective, make_monitor, tasks):
         rng = check_random_state(self.random_state)
         runs = []
         for start in self._starts(objective, rng, tasks):
             several = self.n_init > 1
-            with tasks.task("start", self._n_subtasks()) if several else nullcontext():
+            with tasks.task("start", self._n_subtasks(objective)) if several else nullcontext():
                 run = Run(self, objective, start(), make_monitor(), tasks)
                 result = self._minimise(objective, run.theta0, rng, self.max_iter, run)
                 if result.status == "failed" and self._by_batches():
@@ -258,12 +274,12 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         if isinstance(seed, Integral) and fitted:  # another order of the rows in each call
             seed = (seed + self.n_iter_) % 2**32
         rng = check_random_state(seed)
-        theta = self._theta(objective) if fitted else objective.network.initialise(rng)
+        theta = self._theta(objective) if fitted else objective.start(rng)
         curve = list(self.loss_curve_) if fitted else []
         evaluations = self.n_evaluations_ if fitted else 0
         result = self._minimise(objective, theta, rng, 1)
         if result.status == "failed" and not self._by_batches():
-            _warn_unless_converged(self, result)
+            warn_unless_converged(self, result)
         result = result._replace(
             loss_curve=curve + result.loss_curve,
             n_evaluations=evaluations + result.n_evaluations,
@@ -279,8 +295,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         yield from [partial(self._start, objective, rng, tasks)] * n_random
 
     def _start(self, objective, rng, tasks):
-        """Random weights."""
-        return objective.network.initialise(rng)
+        """Random weights, and biases from the data."""
+        return objective.start(rng)
 
     def _describe_start(self, objective, theta0):
         """Fitted attributes that tell of the start, None for those that are not there."""
@@ -298,7 +314,10 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         return objective.network.pack(self.coefs_, self.intercepts_)
 
     def _minimise(self, objective, theta0, rng, max_iter, watcher=None):
-        options = {"max_iter": max_iter, "tol": self.tol}
+        options = {"max_iter": max_iter, "tol": self.tol, "patience": self.n_iter_no_change}
+        options["plateau"] = PLATEAU * objective.baseline
+        if self.solver != "sgd":
+            options["size"], options["unit"] = power_of_two(objective.baseline), objective.unit
         if self.solver == "lbfgs":
             options["history_size"] = self.history_size
             options["eps"] = ROUNDING[objective.X.dtype.itemsize]
@@ -330,9 +349,10 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         if self.growing_samples != "auto":
             return self.growing_samples
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
-        stops_early = getattr(self, "early_stopping", False)
         pretrained = getattr(self, "pretraining", None) is not None
-        return objective.n_rows >= GROW_FROM and not (goes_on or stops_early or pretrained)
+        stops_early = getattr(self, "early_stopping", False)
+        is_deep = len(objective.network.sizes) > 2  # else a start is as good as another
+        return is_deep and objective.n_rows >= GROW_FROM and not (goes_on or stops_early or pretrained)
 
     def _projects(self, objective):
         """Whether the output layer is solved exactly, and L-BFGS runs on the others."""
@@ -420,28 +440,8 @@ def _start_of(result, objective, theta0):
     return result._replace(theta=theta0, value=value, n_evaluations=result.n_evaluations + 1)
 
 
-def _warn_unless_converged(estimator, result):
-    if result.status not in ("max_iter", "failed"):
-        return
-    name, solver = type(estimator).__name__, estimator.solver
-    if result.status == "max_iter":
-        text = (
-            f"{name}: {solver} stopped at max_iter={estimator.max_iter} before it reached "
-            f"tol={estimator.tol}. Increase max_iter, or scale the data; if the result is "
-            "good enough for you, increase tol."
-        )
-    else:
-        text = (
-            f"{name}: {solver} stopped after {len(result.loss_curve)} iterations because "
-            f"it found no lower value ({result.message}). Scale the data; for 'sgd' "
-            "decrease learning_rate; decrease lam or beta if it is huge; increase tol if the "
-            "result is good enough for you."
-        )
-    warnings.warn(text, ConvergenceWarning, stacklevel=6)
-
-
-def check_weights(sample_weight, X):
-    """Weights of the rows with largest weight one, in the dtype of X; None stays None.
+def exact_weights(sample_weight, X):
+    """Weights of the rows in float64, times a power of two so that sums are exact; or None.
 
     Raises
     ------
@@ -456,7 +456,15 @@ def check_weights(sample_weight, X):
     weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
     largest = weights.max()
     check_weight_range(weights.min(), largest)
-    return (weights / largest).astype(X.dtype)
+    return np.ldexp(weights, -np.frexp(largest)[1])
+
+
+def check_weights(sample_weight, X):
+    """Weights of the rows with largest weight one, in the dtype of X: see `exact_weights`."""
+    weights = exact_weights(sample_weight, X)
+    if weights is None or isinstance(X, ChunkedRows):
+        return weights
+    return (weights / weights.max()).astype(X.dtype)
 
 
 def check_gradient(

@@ -20,14 +20,23 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
+from ._advice import warn_if_constant
 from ._compat import Interval, StrOptions, fit_context
 from ._dask import ChunkedRows, by_chunks, in_memory, refuse
 from ._estimator import is_dask
+from ._targets import Standardised, mean_and_scale
 from ._tasks import without_callbacks
 from .backprop.blocks import in_precision, propagate
 from .backprop.network import Network
 from .backprop.solvers import Result
-from .base import BackpropEstimator, Monitor, all_or_nothing, check_weights, no_nan
+from .base import (
+    BackpropEstimator,
+    Monitor,
+    all_or_nothing,
+    check_weights,
+    exact_weights,
+    no_nan,
+)
 from .pretraining import autoencoders, pretrain
 
 
@@ -68,6 +77,12 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         Weights of the classes, times the sample weights: {class: weight}, or "balanced"
         to give all classes the same total weight. Not for regression, several labels or
         `partial_fit`.
+    scale_targets : bool, default=True
+        Whether each column of y is scaled to mean 0 and variance 1 before the fit, and
+        predictions are scaled back: J, ``loss_curve_`` and the weights of the output layer are
+        then in the scaled unit, and λ means the same for prices and for rates. False leaves y
+        alone. A further `partial_fit` or warm start keeps the mean and the scale of the
+        first. Regression only.
     activation : {"logistic", "tanh", "relu", "identity"}, default="tanh"
         Activation f of the hidden layers.
     lam : float or array-like of shape (n_layers,), default=1e-4
@@ -152,6 +167,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     pretrained_ : MLPBackprop
         The network before fine-tuning, with ``predict``, ``score`` and so on (with
         ``pretraining`` only).
+    target_mean_, target_scale_ : ndarray of shape (n_outputs,)
+        Mean and scale of each column of y (regression only): a prediction is
+        ``target_mean_ + target_scale_ * output``.
     n_outputs_ : int
         Number of units of the last layer.
     out_activation_ : {"softmax", "logistic", "identity"}
@@ -219,13 +237,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         "task": [StrOptions({"classification", "regression"})],
         "loss": [StrOptions({"auto", "log_loss", "squared_error"})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "scale_targets": ["boolean"],
         **BackpropEstimator._parameter_constraints,
         "lam": [Interval(Real, 0, None, closed="left"), "array-like"],
         "pretraining": [BaseEstimator, list, tuple, None],
         "transform_layer": [Integral],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -235,6 +253,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         task="classification",
         loss="auto",
         class_weight=None,
+        scale_targets=True,
         activation="tanh",
         lam=1e-4,
         beta=0.0,
@@ -243,7 +262,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         transform_layer=-1,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=20,
         solver="lbfgs",
         max_iter=400,
         tol=1e-5,
@@ -261,6 +280,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         self.task = task
         self.loss = loss
         self.class_weight = class_weight
+        self.scale_targets = scale_targets
         self.activation = activation
         self.lam = lam
         self.beta = beta
@@ -509,13 +529,15 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         X, y = self._validate_input(
             X, y=y, reset=reset, multi_output=True, y_numeric=self.task == "regression"
         )
-        sample_weight = check_weights(sample_weight, X)
+        sample_weight = exact_weights(sample_weight, X)
         if self.task == "classification":
             Y = self._encode_labels(y, classes, goes_on, X.dtype)
+            X, Y, sample_weight = self._merge(X, Y, sample_weight)
             sample_weight = self._weigh_classes(Y, sample_weight)
         else:
+            X, Y, sample_weight = self._merge(X, self._check_targets(y), sample_weight)
             with np.errstate(over="ignore"):  # infinite targets are reported by the fit
-                Y = self._check_targets(y, X.dtype)
+                Y = self._scaled_targets(Y, sample_weight, goes_on, X.dtype)
         out_activation = self._output_activation(loss)
         hidden = self._hidden_sizes()
         self._check_hidden_layers(len(hidden))
@@ -527,6 +549,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             autoencoders(self.pretraining, sizes[:-1], self.activation)  # or raise
         self.task_, self.out_activation_, self.n_outputs_ = self.task, out_activation, Y.shape[1]
         return objective
+
+    def _warn_if_useless(self, objective, result):
+        warn_if_constant(self, objective, result)
 
     def _lams(self, network):
         lams = np.ravel(np.asarray(self.lam, dtype=object)).tolist()
@@ -620,20 +645,32 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             )
         return check_weights(weights * (by_class / by_class.max())[index], Y)
 
-    def _check_targets(self, y, dtype):
+    def _check_targets(self, y):
+        """Real targets as a matrix."""
         if self.class_weight is not None:
             raise ValueError("class_weight is for task='classification': pass sample_weight.")
         _forget(self, "classes_")
         if isinstance(y, ChunkedRows):
             return y.as_columns()
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-        y = y[:, np.newaxis] if y.ndim == 1 else y
-        return in_precision(y, dtype) if y.dtype.kind in "buif" else y.astype(dtype)
+        y = y if y.dtype.kind in "buif" else y.astype(float)
+        return y[:, np.newaxis] if y.ndim == 1 else y
+
+    def _scaled_targets(self, Y, sample_weight, goes_on, dtype):
+        """The targets with mean 0 and variance 1; a fit that goes on keeps the unit of before."""
+        if not goes_on:
+            self.target_mean_, self.target_scale_ = np.zeros(Y.shape[1]), np.ones(Y.shape[1])
+            if self.scale_targets:
+                self.target_mean_, self.target_scale_ = mean_and_scale(Y, sample_weight)
+        scaled = Standardised(self.target_mean_, self.target_scale_, dtype)
+        if isinstance(Y, ChunkedRows):
+            return Y.map(scaled, Y.shape[1], dtype)
+        return scaled(Y) if self.scale_targets or goes_on else in_precision(Y, dtype)
 
     # -- pretrain -----------------------------------------------------------------------
 
-    def _n_subtasks(self):
-        return self.max_iter + (self.pretraining is not None)
+    def _n_subtasks(self, objective):
+        return super()._n_subtasks(objective) + (self.pretraining is not None)
 
     def _start(self, objective, rng, tasks):
         """Random weights, or pretrained hidden layers and the output layer that suits them."""
@@ -710,6 +747,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def _decide(self, Z):
         """Targets from the raw output."""
         if self.task_ == "regression":
+            with np.errstate(over="ignore"):
+                Z = (Z * self.target_scale_ + self.target_mean_).astype(Z.dtype)
             return Z.ravel() if Z.shape[1] == 1 else Z
         if self._multilabel:
             return (Z > 0).astype(int)
@@ -881,7 +920,7 @@ def _doc_for(summary, without, example):
 class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
     __doc__ = _doc_for(
         "Multilayer perceptron classifier.",
-        without={"task", "variable_projection"},
+        without={"task", "scale_targets", "variable_projection", "target_mean_, target_scale_"},
         example="""\
     >>> from sklearn.datasets import load_iris
     >>> from skl_sae import MLPBackpropClassifier
@@ -897,7 +936,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
     _parameter_constraints = {
         name: constraint
         for name, constraint in MLPBackprop._parameter_constraints.items()
-        if name not in ("task", "variable_projection")
+        if name not in ("task", "scale_targets", "variable_projection")
     }
 
     score = MLPBackprop.score  # that of the mixin knows no dask
@@ -916,7 +955,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         transform_layer=-1,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=20,
         solver="lbfgs",
         max_iter=400,
         tol=1e-5,
@@ -984,6 +1023,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         self,
         hidden_layer_sizes=(100,),
         *,
+        scale_targets=True,
         activation="tanh",
         lam=1e-4,
         beta=0.0,
@@ -992,7 +1032,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         transform_layer=-1,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=10,
+        n_iter_no_change=20,
         solver="lbfgs",
         max_iter=400,
         tol=1e-5,
@@ -1009,6 +1049,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         super().__init__(
             hidden_layer_sizes,
             task="regression",
+            scale_targets=scale_targets,
             activation=activation,
             lam=lam,
             beta=beta,

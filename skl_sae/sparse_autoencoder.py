@@ -1,6 +1,5 @@
 """The sparse autoencoder of the UFLDL tutorial as a scikit-learn estimator."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -10,6 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._advice import warn_if_collapsed
 from ._compat import Interval, StrOptions, fit_context
 from ._dask import ChunkedRows, by_chunks
 from ._estimator import check_floats
@@ -17,9 +17,13 @@ from ._tasks import without_callbacks
 from ._threads import alone
 from .backprop.blocks import LazyRows, as_floats, chunks, dense, row_blocks
 from .backprop.network import Network
-from .base import BackpropEstimator, all_or_nothing, check_weights, no_nan
+from ._warn import warn
+from .base import BackpropEstimator, all_or_nothing, check_weights, exact_weights, no_nan
 
 RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
+
+# The fewest and the most hidden units that n_components="auto" takes.
+AUTO_UNITS = 25, 100
 
 
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEstimator):
@@ -114,8 +118,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         The biases b₁, of shape (n_components,), and b₂, of shape (n_features,).
     components_ : ndarray of shape (n_components, n_features)
         The weights of each hidden unit, W₁ transposed.
-    mean_activation_ : ndarray of shape (n_components,)
-        Mean activation of each hidden unit on the training data.
+    mean_activation_, std_activation_ : ndarray of shape (n_components,)
+        Mean and standard deviation of the activation of each hidden unit on the training data.
     loss_ : float
         The objective J of all rows at the end, penalties included; no higher than at the
         start.
@@ -177,7 +181,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     """
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         **BackpropEstimator._parameter_constraints,
         "output_activation": [StrOptions({"logistic", "tanh", "identity"})],
         "loss": [StrOptions({"squared_error", "log_loss"})],
@@ -198,6 +202,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         solver="lbfgs",
         max_iter=400,
         tol=1e-5,
+        n_iter_no_change=20,
         history_size=10,
         growing_samples="auto",
         variable_projection="auto",
@@ -219,6 +224,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         self.solver = solver
         self.max_iter = max_iter
         self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
         self.history_size = history_size
         self.growing_samples = growing_samples
         self.variable_projection = variable_projection
@@ -407,19 +413,24 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def _prepare(self, X, y=None, sample_weight=None, reset=True):
         X = self._validate_input(X, reset=reset)
-        n_features = X.shape[1]
+        X, _, weights = self._merge(X, None, exact_weights(sample_weight, X))
+        sizes = X.shape[1], self._n_units(X.shape[1]), X.shape[1]
         objective = self._make_objective(
-            Network(
-                (n_features, self.n_components, n_features), self.activation, self.tied_weights
-            ),
+            Network(sizes, self.activation, self.tied_weights),
             X,
             None,
-            check_weights(sample_weight, X),
+            weights,
             self.loss,
             self.output_activation,
         )
         self._warn_out_of_range(X)
         return objective
+
+    def _n_units(self, n_features):
+        """The length of a code."""
+        if self.n_components != "auto":
+            return self.n_components
+        return int(np.clip(2 * n_features, *AUTO_UNITS))
 
     def _warn_out_of_range(self, X):
         low, high = RANGES.get(self.output_activation, (-np.inf, np.inf))
@@ -427,13 +438,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         if np.isfinite(low) and any(
             smallest < low - slack or largest > high + slack for smallest, largest in _ranges(X)
         ):
-            warnings.warn(
+            warn(
                 f"X has values outside [{low}, {high}], which a decoder with "
                 f"output_activation={self.output_activation!r} can't reproduce: scale X, "
                 "for example with MinMaxScaler, or use output_activation='identity' with "
                 "loss='squared_error'.",
                 UserWarning,
-                stacklevel=6,
             )
 
     def _theta(self, objective):
@@ -447,8 +457,15 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def _store(self, objective, result):
         super()._store(objective, result)
         X = objective.X
-        codes, weights = zip(*self._over_chunks("_sum_of_codes", X, objective.sample_weight))
-        self.mean_activation_ = (sum(codes) / sum(weights)).astype(X.dtype)
+        codes, squares, weights = zip(
+            *self._over_chunks("_sums_of_codes", X, objective.sample_weight)
+        )
+        mean = sum(codes) / sum(weights)
+        self.mean_activation_ = mean.astype(X.dtype)
+        self.std_activation_ = np.sqrt(np.maximum(sum(squares) / sum(weights) - mean**2, 0)).astype(X.dtype)
+
+    def _warn_if_useless(self, objective, result):
+        warn_if_collapsed(self, objective, result.value)
 
     def _over_chunks(self, name, X, s):
         """``[method(X, s)]``, or that of each chunk of dask that has rows."""
@@ -456,16 +473,17 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             return [getattr(self, name)(X, s)]
         return [part for part in X.each(_OfRows(name, without_callbacks(self)), s) if part]
 
-    def _sum_of_codes(self, X, s):
-        """The sum of the codes of rows with weights s, and of these weights."""
+    def _sums_of_codes(self, X, s):
+        """The sums of the codes of rows with weights s, of their squares, and of the weights."""
         sums = {}  # by block, and added in order: the same bits for any number of threads
+        s = np.ones(X.shape[0]) if s is None else s.astype(float)
 
         def add(rows, block, code):
-            sums[rows.start] = code.sum(axis=0, dtype=float) if s is None else s[rows] @ code
+            sums[rows.start] = np.array([s[rows] @ code, s[rows] @ np.square(code)])
 
         self._over_blocks(add, X, slice(1), self.activation)
-        total = sum(sums[start] for start in sorted(sums))
-        return total, X.shape[0] if s is None else s.sum(dtype=float)
+        codes, squares = sum(sums[start] for start in sorted(sums))
+        return codes, squares, s.sum()
 
     def _variations(self, X, s):
         """Of rows with weights s: their sum, mean, and what a reconstruction leaves of what."""

@@ -19,6 +19,7 @@ from .losses import get_loss
 from .network import Network, affine, backward, forward
 from .penalties import kl_sparsity, weight_decay
 from .projection import Moments, solve_output
+from .start import Columns, best_constant, power_of_two, start_biases
 
 # Rows shorter than this may fill a small part only of the memory between the passes: of
 # them people have many millions, and little is computed again for each.
@@ -137,6 +138,12 @@ class Objective:
             return self.X[self.index], Y, self.weights
         return LazyRows(self.X, self.X.dtype, self.index), Y, self.weights
 
+    def some_rows(self, most):
+        """About so many rows, spread over all, as float64 with their weights."""
+        rows = np.arange(0, self.n_rows, max(1, ceil(self.n_rows / most)))
+        X, _, s = self._block(rows)
+        return X.astype(float), np.ones(len(X)) if s is None else s.astype(float)
+
     def reduce(self, theta):
         """The part of all parameters that the objective is a function of."""
         if not self.variable_projection:
@@ -153,6 +160,72 @@ class Objective:
         coefs, intercepts = self._layout.unpack(theta)
         W, b = self._last["output"]
         return self.network.pack([*coefs, W], [*intercepts, b])
+
+    # -- the start --------------------------------------------------------------------------
+
+    def start(self, rng):
+        """Random weights as in the tutorial, and biases from the data: see `start`."""
+        coefs, _ = self.network.unpack(self.network.initialise(rng) * self._spread)
+        z, _ = self.best_constant
+        mean, rho = self._columns_of_X.mean, self.rho if self.beta > 0 else None
+        return self.network.pack(coefs, start_biases(self.network, coefs, mean, rho, z))
+
+    @property
+    def baseline(self):
+        """J₀, the objective of the best constant output: weights 0, each code at ρ."""
+        return self.best_constant[1]
+
+    @property
+    def unit(self):
+        """What counts as one for each parameter: a solver that sees theta / unit is faster.
+
+        Units of a sparse code begin where their slope is small, ρ (1 - ρ) for logistic ones: what
+        reads their code needs weights that are so much larger.
+        """
+        unit = self._spread
+        if self.beta > 0 and not self.network.tied:
+            coefs, _ = self.network.unpack(unit)
+            for W in coefs[1:]:
+                W /= 2 * self.rho * (1 - self.rho)
+        return unit
+
+    @property
+    def _spread(self):
+        """The unit of the rows in that of each parameter, where outputs are linear in them.
+
+        Then all that a fit does without penalties is free of the unit of the rows.
+        """
+        unit = np.ones(self.network.n_params)
+        if self.Y is None and self.output_activation == "identity" and not self.network.tied:
+            spread = power_of_two(np.sqrt(self._columns_of_X.variance.mean()))
+            (W_in, W_out), (_, b_out) = self.network.unpack(unit)
+            W_in /= spread
+            for part in (W_out, b_out):
+                part *= spread
+        return unit
+
+    @cached_property
+    def _columns_of_X(self):
+        return self._columns(self.X)
+
+    @cached_property
+    def best_constant(self):
+        """The raw output of the best constant, and J₀."""
+        cut = (0, 1) if self.loss == "log_loss" else None
+        same = self.Y is None and cut is None
+        columns = self._columns_of_X if same else self._columns(self._targets, cut)
+        return best_constant(self.loss, self.output_activation, columns)
+
+    @property
+    def _targets(self):
+        return self.X if self.Y is None else self.Y
+
+    def _columns(self, rows, cut=None):
+        """`Columns` of X or Y."""
+        if self.index is not None:
+            rows = LazyRows(rows, rows.dtype, self.index) if not issparse(rows) else rows[self.index]
+        with np.errstate(all="ignore"):
+            return Columns.of(rows, self.weights, cut)
 
     @property
     def n_rows(self):

@@ -14,7 +14,13 @@ import scipy.optimize
 # Growing samples: shares of the rows, and what ends a stage on a part of them.
 SHARES = (1 / 32, 1 / 8, 1 / 2)
 STAGE_WORK = 8
-STAGE_GAIN = 0.003
+STAGE_GAIN, STAGE_PATIENCE = 0.003, 10
+
+# A gradient below this share of tol ends a run of SciPy's solvers at once.
+GRADIENT_SHARE = 1e-3
+
+# While the objective is on the plateau of the start, patience is so many times longer.
+ON_PLATEAU = 5
 
 
 class Result(NamedTuple):
@@ -77,6 +83,9 @@ class Watcher:
 def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
     """Minimise ``objective`` from ``theta0``.
 
+    One rule of convergence holds for all solvers: ``patience`` iterations have not lowered
+    the lowest value by ``tol`` of its size.
+
     Parameters
     ----------
     objective : callable
@@ -114,39 +123,57 @@ def lbfgs(
     max_iter,
     tol,
     watcher,
+    patience=20,
     history_size=10,
     eps=2.2e-16,
     stages=(),
+    size=1.0,
+    unit=None,
+    plateau=-np.inf,
 ):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
-    It has converged when the largest entry of the gradient is at most ``tol``, or when
-    one iteration lowers the objective by less than ``tol**2`` of its size: near a
-    minimum the objective is flat to second order. ``history_size`` is the number of past
-    steps that approximate the Hessian; ``eps`` the relative rounding error of a value.
-    An objective below one counts as one in SciPy, and a decrease of exactly zero counts
-    too: lower values are then below the rounding of the objective. ``stages``, pairs of a
-    share of the rows and an objective on that share, are minimised first, one after the
-    other: see `_in_stages`.
+    It has converged by the common rule, and at once where it can't tell values apart any more:
+    where an iteration lowers the objective by less than ``4 * eps`` of its size, or the
+    gradient is next to nothing.
+
+    Parameters
+    ----------
+    history_size : int, default=10
+        Number of past steps that approximate the Hessian.
+    eps : float, default=2.2e-16
+        Relative rounding error of a value.
+    stages : iterable of (float, callable), default=()
+        Pairs of a share of the rows and an objective on that share, minimised first, one
+        after the other: see `_in_stages`.
+    size : float, default=1.0
+        What counts as one for the objective: SciPy sees J / size, and takes smaller values
+        of that for one.
+    unit : ndarray of shape (n_params,), default=None
+        What counts as one for each parameter: SciPy sees theta / unit. None means 1.
+    plateau : float, default=-inf
+        While the objective is not below it, patience is `ON_PLATEAU` times longer.
     """
     on_others = []  # of each stage, whether it is not on all rows and weights
-    ftol = max(tol**2, 4 * eps)
+    options = {"maxcor": history_size, "ftol": 4 * eps}
 
-    def run(each, theta0, max_iter, watcher):
+    def run(each, theta0, max_iter, watcher, stalled):
         on_others.append(each is not objective)
-        options = {
-            "maxcor": history_size,
-            "gtol": tol,
-            "ftol": ftol,
-            "maxiter": max_iter,
-            "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
-        }
-        return _scipy_minimise(each, theta0, "L-BFGS-B", options, watcher)
+        # SciPy's own limit on evaluations is never the first one
+        limits = {"maxiter": max_iter, "maxfun": 100 * max_iter}
+        found = options | limits
+        return _scipy_minimise(
+            each, theta0, "L-BFGS-B", found, tol, watcher, stalled, size=size, unit=unit
+        )
 
-    result = _in_stages(chain(stages, [(1, objective)]), theta0, max_iter, watcher, run)
+    def stalled(curve):
+        return _stalled(curve, tol, patience, plateau)
+
+    stages = chain(stages, [(1, objective)])
+    result = _in_stages(stages, theta0, max_iter, watcher, run, stalled)
     if not any(on_others):
         return result
-    return _no_worse(result, objective, theta0, ftol)
+    return _no_worse(result, objective, theta0, 4 * eps)
 
 
 def _no_worse(result, objective, theta0, ftol):
@@ -173,30 +200,41 @@ def _or_start(result, theta0, start, ftol):
     return result._replace(theta=theta0(), value=start, status=status, message=message)
 
 
-def _in_stages(stages, theta, max_iter, watcher, run):
+def _in_stages(stages, theta, max_iter, watcher, run, stalled):
     """Run the stages one after the other, each from where the last has ended.
 
-    A stage on a sample ends when it has done the work of `STAGE_WORK` iterations on all
-    rows, when it has used half of the iterations left, or when ten iterations have not
-    lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
+    ``max_iter`` counts work: an iteration on a share of the rows counts by that share. A
+    stage on a sample ends when it has done the work of `STAGE_WORK` iterations on all
+    rows, when it has used half of the work left, or when `STAGE_PATIENCE` iterations have
+    not lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
     stage on all rows has converged and the next finds no lower value, that is convergence.
     """
-    past, converged = Result(theta, np.nan, [], 0, "max_iter", ""), False
+    past, work, curve, converged = Result(theta, np.nan, [], 0, "max_iter", ""), 0, [], False
     for share, objective in stages:
-        left = max_iter - len(past.loss_curve)
+        left = int(max_iter - work)
         if share < 1:
-            left = min(int(STAGE_WORK / share), left // 2)
+            left = int(min(STAGE_WORK, left // 2) / share)
         if left > 0:
+            before = curve if share == 1 else []  # of the same objective
             stage = _Stage(past, watcher, share)
-            result = run(objective, past.theta, left, stage)
+            result = run(
+                objective, past.theta, left, stage, lambda new, old=before: stalled(old + new)
+            )
             found_none = result.status == "failed" and not result.loss_curve
             if converged and found_none:
                 result = result._replace(status="converged")
             past = stage.joined(result)
             if stage.stopped:
                 break
+            work += share * len(result.loss_curve)
+            curve = before + result.loss_curve
             converged = share == 1 and result.status == "converged"
     return past
+
+
+def most_on_samples():
+    """The largest number of iterations on samples of the rows."""
+    return sum(int(STAGE_WORK / share) for share in SHARES)
 
 
 class _Stage(Watcher):
@@ -228,54 +266,79 @@ class _Stage(Watcher):
     def end(self, so_far):
         """Stop where the watcher stops, and at the end of the stage."""
         self.stopped = self.watcher.end(self.joined(so_far))
-        return self.stopped or (self.share < 1 and _stalled(so_far.loss_curve, STAGE_GAIN))
+        on_sample = self.share < 1
+        return self.stopped or (
+            on_sample and _stalled(so_far.loss_curve, STAGE_GAIN, STAGE_PATIENCE)
+        )
 
 
-def cg(objective, theta0, *, max_iter, tol, watcher):
-    """SciPy's nonlinear conjugate gradients (Polak and Ribière).
+def cg(
+    objective,
+    theta0,
+    *,
+    max_iter,
+    tol,
+    watcher,
+    patience=20,
+    size=1.0,
+    unit=None,
+    plateau=-np.inf,
+):
+    """SciPy's nonlinear conjugate gradients (Polak and Ribière); see `lbfgs`."""
 
-    It has converged when the largest entry of the gradient is at most ``tol``.
-    """
-    options = {"gtol": tol, "norm": np.inf, "maxiter": max_iter}
-    return _scipy_minimise(objective, theta0, "CG", options, watcher)
+    def stalled(curve):
+        return _stalled(curve, tol, patience, plateau)
+
+    options = {"norm": np.inf, "maxiter": max_iter}
+    return _scipy_minimise(
+        objective, theta0, "CG", options, tol, watcher, stalled, size=size, unit=unit
+    )
 
 
-def _scipy_minimise(objective, theta0, method, options, watcher):
-    curve, n_evaluations, begun, start = [], 0, False, np.nan
+def _scipy_minimise(
+    objective, theta0, method, options, tol, watcher, stalled, *, size=1.0, unit=None
+):
+    curve, n_evaluations, begun, start, converged = [], 0, False, np.nan, False
     reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
+    unit = 1.0 if unit is None else reduce(unit)
+    options = options | {"gtol": GRADIENT_SHARE * tol}
 
-    def evaluate(theta):
+    def evaluate(scaled):
         nonlocal n_evaluations, begun, start
         if n_evaluations > 0 and not begun:  # the first one is that of the start
             watcher.begin()
             begun = True
         n_evaluations += 1
-        value, gradient = objective(theta)
+        value, gradient = objective(scaled * unit)
         if n_evaluations == 1:
             start = value
-        return value, gradient
+        return value / size, gradient * (unit / size)
 
     def after_iteration(intermediate_result):
-        nonlocal begun
+        nonlocal begun, converged
         begun = False
-        curve.append(float(intermediate_result.fun))
-        theta = expand(intermediate_result.x)
+        curve.append(float(intermediate_result.fun) * size)
+        theta = expand(intermediate_result.x * unit)
         if watcher.end(Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")):
+            raise StopIteration
+        if stalled(curve):
+            converged = True
             raise StopIteration
 
     found = scipy.optimize.minimize(
         evaluate,
-        reduce(theta0),
+        reduce(theta0) / unit,
         jac=True,
         method=method,
         options=options,
         callback=after_iteration,
     )
     # After a line search that fails `found.fun` is that of its last trial, not of `found.x`.
-    theta, value = np.array(expand(found.x)), float(curve[-1] if curve else start)
+    theta, value = np.array(expand(found.x * unit)), float(curve[-1] if curve else start)
     # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes. Older SciPy leaves
     # `evaluate` in a reference cycle: without this the next stage would run beside our buffers.
-    status, message = _status(found, options), str(found.message)
+    status = "converged" if converged else _status(found, options, tol)
+    message = str(found.message)
     objective = None
     result = Result(theta, value, curve, n_evaluations, status, message)
     # Where trials were not finite a line search can accept a higher value.
@@ -284,17 +347,31 @@ def _scipy_minimise(objective, theta0, method, options, watcher):
     )
 
 
-def _status(found, options):
+def _status(found, options, tol):
     """How SciPy's run has ended, in our words."""
     if found.status == 99:
         return "stopped"
     at_limit = found.nit >= options["maxiter"]
     if found.success or (at_limit and abs(found.jac).max() <= options["gtol"]):
         return "converged"
-    return "max_iter" if at_limit else "failed"
+    if at_limit:
+        return "max_iter"
+    # a line search that fails in flat country has met the rounding of the values
+    return "converged" if abs(found.jac).max() <= tol else "failed"
 
 
-def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=None):
+def sgd(
+    objective,
+    theta0,
+    *,
+    max_iter,
+    tol,
+    learning_rate,
+    watcher,
+    patience=20,
+    plateau=-np.inf,
+    batches=None,
+):
     """Gradient descent: theta <- theta - learning_rate * gradient.
 
     Parameters
@@ -303,9 +380,9 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=Non
         As in `minimise`.
     max_iter : int
         Number of steps or, with ``batches``, of epochs.
-    tol : float
-        It has converged when ten iterations in a row have not lowered the best value of
-        the objective so far by ``tol`` of its size.
+    tol, patience, plateau
+        It has converged when ``patience`` iterations in a row have not lowered the best value
+        of the objective so far by ``tol`` of its size; see `lbfgs`.
     learning_rate : float
         Length of a step as a multiple of the gradient. Where it is so large that the
         objective rises or swings, the status is "failed".
@@ -338,8 +415,9 @@ def sgd(objective, theta0, *, max_iter, tol, learning_rate, watcher, batches=Non
         if watcher.end(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
             status = "stopped"
             break
-        if _stalled(curve, tol):
-            status = "converged" if batches is not None or _calm(curve, tol) else "failed"
+        if _stalled(curve, tol, patience, plateau):
+            calm = batches is not None or _calm(curve, tol, patience)
+            status = "converged" if calm else "failed"
             break
     if batches is not None:
         value, _ = objective(theta)
@@ -363,15 +441,20 @@ def _epoch(theta, batches, learning_rate):
     return float(np.mean(values)), len(values)
 
 
-def _stalled(curve, tol, patience=10):
-    """Whether the last ``patience`` values are no better than the best before them."""
+def _stalled(curve, tol, patience, plateau=-np.inf):
+    """Whether the last ``patience`` values are no better than the best before them.
+
+    On the plateau, where no value is below it yet, so many more are waited for.
+    """
+    if curve and min(curve) >= plateau:
+        patience *= ON_PLATEAU
     if len(curve) <= patience:
         return False
     best = min(curve[:-patience])
     return min(curve[-patience:]) > best - tol * abs(best)
 
 
-def _calm(curve, tol, patience=10):
+def _calm(curve, tol, patience):
     """Whether the last values lie so close to the best that they do not swing about it."""
     best = min(curve)
     return max(curve[-patience:]) - best <= tol * abs(best)

@@ -1,0 +1,168 @@
+"""What a user is told at the end of a fit: in one sentence what is wrong, and what helps."""
+
+import numpy as np
+from scipy.special import expit
+from sklearn.exceptions import ConvergenceWarning
+
+from ._warn import warn
+from .backprop.activations import STEEPNESS
+from .backprop.penalties import kl_sparsity, weight_decay
+from .exceptions import CollapseWarning
+
+# Rows that are looked at to find how much weight decay the data bear.
+SOME_ROWS = 1000
+
+# A unit stands still if its rate varies by less than this standard deviation.
+STILL = 1e-3
+
+# Below this share of the variance, or of J₀, that is gone, nothing has been learned.
+LEARNED = 0.05
+
+# How far below the bound the weight decay is that is advised.
+SAFE = 10
+
+
+def warn_unless_converged(estimator, result):
+    """Warn where a solver has stopped at ``max_iter``, or at a point that is no minimum."""
+    if result.status not in ("max_iter", "failed"):
+        return
+    name, solver = type(estimator).__name__, estimator.solver
+    if result.status == "failed":
+        text = (
+            f"{name}: {solver} stopped after {len(result.loss_curve)} iterations because "
+            f"it found no lower value ({result.message}). Scale the data; for 'sgd' "
+            "decrease learning_rate; decrease lam or beta if it is huge."
+        )
+    else:
+        text = (
+            f"{name}: {solver} stopped at max_iter={estimator.max_iter}, while "
+            f"{estimator.n_iter_no_change} iterations still lowered J by more than "
+            f"tol={estimator.tol} of it. Increase max_iter" + _against_overfitting(estimator)
+        )
+    warn(text, ConvergenceWarning)
+
+
+def _against_overfitting(estimator):
+    if not hasattr(estimator, "early_stopping"):
+        return ", or scale the data."
+    other = "" if estimator.early_stopping else ", or set early_stopping=True"
+    return f"; if the score on new rows is the lower one, increase lam instead{other}."
+
+
+def warn_if_constant(estimator, objective, result):
+    """Warn where a network predicts no better than the best constant."""
+    baseline = objective.baseline
+    if not 0 < baseline <= result.value * (1 + 1e-3):
+        return
+    warn(
+        f"{type(estimator).__name__} predicts no better than a constant (J is "
+        f"{result.value:.3g}, and {baseline:.3g} for the best one): scale X, for example by "
+        f"StandardScaler{_less_decay(estimator)}; or y does not depend on X.",
+        CollapseWarning,
+    )
+
+
+def _less_decay(estimator):
+    largest = np.max(np.asarray(estimator.lam, dtype=float))
+    less = [f"lam to {largest / 100:.0e}"] if largest > 0 else []
+    less += ["beta"] if estimator.beta > 0 else []
+    return f"; decrease {' and '.join(less)}" if less else ""
+
+
+def warn_if_collapsed(sae, objective, value):
+    """Warn where an autoencoder reconstructs no better than the mean, or most units stand still.
+
+    Parameters
+    ----------
+    sae : SparseAutoencoder
+        Is fitted.
+    objective : Objective
+        What it has minimised.
+    value : float
+        J, penalties included.
+    """
+    if objective.baseline == 0:  # X does not vary, and the reconstruction is perfect
+        return
+    k = STEEPNESS.get(objective.network.activation, 1)
+    n_units, still = len(sae.std_activation_), int(np.sum(sae.std_activation_ < STILL * k))
+    left = _misfit(sae, value, k) / objective.baseline
+    if left <= 1 - LEARNED and 2 * still <= n_units:
+        return
+    text = f"{type(sae).__name__}: {still} of {n_units} hidden units give every row the same "
+    text += f"activation, and the loss is {left:.0%} of that of a constant output. "
+    warn(text + _cause(objective), CollapseWarning)
+
+
+def _misfit(sae, value, k):
+    """The mean loss: J without its penalties."""
+    decay, _ = weight_decay(sae.coefs_, sae.lam)
+    if sae.beta == 0:
+        return value - decay
+    on = (sae.mean_activation_.astype(float) + k - 1) / k
+    return value - decay - sae.beta * kl_sparsity(on, 1 - on, sae.rho, floor=1e-30)[0]
+
+
+def _cause(objective):
+    """Which penalty holds the units still, and a weight decay that does not."""
+    lam, flat, steep = np.max(objective.lam), *bearable_decay(objective)
+    if lam > flat / 2:
+        beta = " together with beta" if objective.beta > 0 and lam < steep / SAFE else ""
+        advice = f"lam={lam:.1g} is too strong{beta} for data that vary so little: "
+        advice += f"decrease it to {_below(flat / SAFE)}"
+        if beta:
+            advice += ", or decrease beta, or bring rho nearer to 0.5"
+    elif objective.beta > 0:
+        advice = f"beta={objective.beta:g} is too strong: decrease it, or bring rho nearer to 0.5"
+    else:
+        advice = "Increase max_iter, or take fewer units"
+    if objective.output_activation == "identity":
+        return f"{advice}; or scale X, for example by StandardScaler."
+    return f"{advice}; or use output_activation='identity', or loss='log_loss' for data in [0, 1]."
+
+
+def _below(value):
+    """The largest power of ten that is not above a value."""
+    return f"{10.0 ** np.floor(np.log10(value)):.0e}" if value > 0 else "0"
+
+
+def bearable_decay(objective):
+    r"""The weight decay from which on an autoencoder's weights are best zero, for some rows.
+
+    About weights 0 and the best constant output, where each unit has the slope f' and the loss
+    the gradient δ by the raw output, J changes by ``-f' tr(W₁ᵀ C W₂ᵀ) + λ/2 (‖W₁‖² + ‖W₂‖²)`` to
+    second order, C = mean (x - x̄)ᵀ(-δ). It falls in some direction only if λ < f' σ, with the
+    largest singular value σ of C.
+
+    Returns
+    -------
+    flat, steep : float
+        The bound where the units are active at ρ, and where they are as steep as can be.
+    """
+    X, s = objective.some_rows(SOME_ROWS)
+    z, _ = objective.best_constant
+    sigma = _largest_singular_value(X - np.average(X, axis=0, weights=s), -_delta(objective, X, z), s)
+    k = STEEPNESS.get(objective.network.activation)
+    steep = 1.0 if k is None else k**2 / 4
+    flat = steep * 4 * objective.rho * (1 - objective.rho) if k and objective.beta > 0 else steep
+    return flat * sigma, steep * sigma
+
+
+def _delta(objective, Y, z):
+    """The gradient of the loss by the raw output, for the best constant."""
+    if objective.output_activation == "identity":
+        return z - Y
+    k = STEEPNESS[objective.output_activation]
+    rate = expit(k * z)
+    if objective.loss == "log_loss":
+        return rate - np.clip(Y, 0, 1)
+    return (k * rate - (k - 1) - Y) * (k**2 * rate * (1 - rate))
+
+
+def _largest_singular_value(A, B, s, n_steps=30):
+    """That of the weighted mean of a'b over rows a and b, by power iteration."""
+    s = s[:, np.newaxis] / s.sum()
+    v = np.random.default_rng(0).normal(size=(B.shape[1], 1))
+    for _ in range(n_steps):
+        u = A.T @ (s * (B @ (v / (np.linalg.norm(v) or 1))))
+        v = B.T @ (s * (A @ (u / (np.linalg.norm(u) or 1))))
+    return float(np.linalg.norm(v))

@@ -1,0 +1,124 @@
+r"""The start from the data, and J₀, the objective of the best constant output.
+
+Weights start as in the tutorial, U(-r, r). Its biases start at zero, where every unit is half
+active: a sparsity penalty first drives all of them to the same code, and a fit can stop on that
+plateau. Here they start from the means of the data: each unit of a sparse code at the mean
+activation ρ, the output at its best constant.
+"""
+
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr, logit
+
+from .activations import ACTIVATIONS, STEEPNESS
+from .blocks import chunks
+
+# A bounded output starts no nearer to the ends of its range: beyond, its slope is next to nothing.
+MARGIN = 1e-4
+
+
+class Columns(NamedTuple):
+    """The weight of rows, and the weighted mean and variance of each of their columns."""
+
+    weight: float
+    mean: np.ndarray
+    variance: np.ndarray
+
+    @classmethod
+    def of(cls, rows, s=None, limits=None):
+        """Those of rows (a matrix of any kind), whose values are cut to ``limits`` before."""
+        s = np.ones(rows.shape[0]) if s is None else s.astype(float)
+        blocks, start = [], 0
+        for block in chunks(rows):
+            weights = s[start : start + len(block)]
+            start += len(block)
+            if weights.any():
+                block = block if limits is None else np.clip(block, *limits)
+                blocks.append(cls._of_block(block.astype(float), weights))
+        return reduce(cls.joined, blocks)
+
+    @classmethod
+    def _of_block(cls, block, s):
+        weight = s.sum()
+        block -= (origin := block[np.argmax(s > 0)].copy())  # a constant column stays exact
+        mean = s @ block / weight
+        block -= mean
+        return cls(weight, origin + mean, s @ np.square(block, out=block) / weight)
+
+    def joined(self, other):
+        """Those of both (Chan, Golub and LeVeque 1979)."""
+        weight = self.weight + other.weight
+        share, apart = other.weight / weight, other.mean - self.mean
+        between = share * (1 - share) * apart**2
+        variance = (1 - share) * self.variance + share * other.variance + between
+        return Columns(weight, self.mean + share * apart, variance)
+
+
+def best_constant(loss, output_activation, columns):
+    """The constant output with the lowest mean loss.
+
+    Parameters
+    ----------
+    loss, output_activation : str
+        A key of `losses.LOSSES`.
+    columns : Columns
+        Those of the targets.
+
+    Returns
+    -------
+    z : ndarray of shape (n_outputs,)
+        Its raw output, inside of the range by `MARGIN`.
+    value : float
+        J₀, the mean loss of the constant itself.
+    """
+    mean = columns.mean
+    if loss == "log_loss":
+        inside = np.clip(mean, MARGIN, 1 - MARGIN)
+        if output_activation == "softmax":
+            return np.log(inside), float(entr(mean).sum())
+        return logit(inside), float((entr(mean) + entr(1 - mean)).sum())
+    z, best = mean, mean
+    if output_activation in STEEPNESS:
+        k = STEEPNESS[output_activation]  # a = k rate - (k - 1), rate = logistic(k z)
+        rate = np.clip((mean + k - 1) / k, 0, 1)
+        best, z = k * rate - (k - 1), logit(np.clip(rate, MARGIN, 1 - MARGIN)) / k
+    return z, 0.5 * float((columns.variance + (mean - best) ** 2).sum())
+
+
+def start_biases(network, coefs, mean, rho, z):
+    """Biases with which the units and the output start at given values for the mean row.
+
+    Parameters
+    ----------
+    network : Network
+        Its activation.
+    coefs : list of ndarray of shape (n_in, n_out)
+        The weights.
+    mean : ndarray of shape (n_features,)
+        The mean row: the raw output of the first layer is linear in it.
+    rho : float or None
+        Mean activation of the hidden units; None leaves their biases at zero.
+    z : ndarray of shape (n_outputs,)
+        Raw output.
+
+    Returns
+    -------
+    list of ndarray of shape (n_out,)
+    """
+    a, biases = mean, []
+    for W in coefs[:-1]:
+        raw, b = a @ W, np.zeros(W.shape[1])
+        if rho is not None:
+            b = logit(rho) / STEEPNESS[network.activation] - raw
+        a = raw + b
+        ACTIVATIONS[network.activation](a, np.empty_like(a))
+        biases.append(b)
+    return [*biases, z - a @ coefs[-1]]
+
+
+def power_of_two(size):
+    """The power of two next to a size, to scale by it without rounding; 1 if there is none."""
+    exact = np.isfinite(size) and size > np.finfo(float).tiny
+    return float(2.0 ** np.round(np.log2(size))) if exact else 1.0

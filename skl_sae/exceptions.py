@@ -1,0 +1,14 @@
+"""Warnings of this package, to filter them by name."""
+
+
+class CollapseWarning(UserWarning):
+    """A fit has learned nothing, or most of its hidden units give every row the same activation.
+
+    The message says how many units stand still, which penalty holds them, and what helps.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skl_sae.exceptions import CollapseWarning
+    >>> warnings.simplefilter("ignore", CollapseWarning)  # in a search over strong penalties, say
+    """
