@@ -112,7 +112,7 @@ def autoencoder_params(text, options, n_features):
     """The parameters of a setting such as ``lam=1e-3,n_components=2x``."""
     params = settings(options.params) | settings(filter(None, text.split(",")))
     size = params.get("n_components")
-    if isinstance(size, str):
+    if isinstance(size, str) and size.endswith("x"):
         params["n_components"] = max(1, round(float(size.removesuffix("x")) * n_features))
     return params
 

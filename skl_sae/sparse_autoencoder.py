@@ -22,9 +22,6 @@ from .base import BackpropEstimator, all_or_nothing, check_weights, exact_weight
 
 RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
 
-# The fewest and the most hidden units that n_components="auto" takes.
-AUTO_UNITS = 25, 100
-
 
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEstimator):
     r"""Autoencoder with one hidden layer whose units are active rarely.
@@ -181,7 +178,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     """
 
     _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
         **BackpropEstimator._parameter_constraints,
         "output_activation": [StrOptions({"logistic", "tanh", "identity"})],
         "loss": [StrOptions({"squared_error", "log_loss"})],
@@ -190,9 +187,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def __init__(
         self,
-        n_components=25,
+        n_components=50,
         *,
-        lam=1e-4,
+        lam=1e-5,
         beta=3.0,
         rho=0.05,
         activation="logistic",
@@ -201,7 +198,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         tied_weights=False,
         solver="lbfgs",
         max_iter=400,
-        tol=1e-5,
+        tol=2e-3,
         n_iter_no_change=20,
         history_size=10,
         growing_samples="auto",
@@ -414,7 +411,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def _prepare(self, X, y=None, sample_weight=None, reset=True):
         X = self._validate_input(X, reset=reset)
         X, _, weights = self._merge(X, None, exact_weights(sample_weight, X))
-        sizes = X.shape[1], self._n_units(X.shape[1]), X.shape[1]
+        sizes = X.shape[1], self.n_components, X.shape[1]
         objective = self._make_objective(
             Network(sizes, self.activation, self.tied_weights),
             X,
@@ -425,12 +422,6 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         )
         self._warn_out_of_range(X)
         return objective
-
-    def _n_units(self, n_features):
-        """The length of a code."""
-        if self.n_components != "auto":
-            return self.n_components
-        return int(np.clip(2 * n_features, *AUTO_UNITS))
 
     def _warn_out_of_range(self, X):
         low, high = RANGES.get(self.output_activation, (-np.inf, np.inf))

@@ -16,8 +16,9 @@ SHARES = (1 / 32, 1 / 8, 1 / 2)
 STAGE_WORK = 8
 STAGE_GAIN, STAGE_PATIENCE = 0.003, 10
 
-# A gradient below this share of tol ends a run of SciPy's solvers at once.
-GRADIENT_SHARE = 1e-3
+# Times tol: below the first a gradient ends a run of SciPy's solvers at once, above the second
+# it lets none end. Between them the values decide.
+FLAT, STEEP = 1e-3, 100
 
 # While the objective is on the plateau of the start, patience is so many times longer.
 ON_PLATEAU = 5
@@ -84,7 +85,9 @@ def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
     """Minimise ``objective`` from ``theta0``.
 
     One rule of convergence holds for all solvers: ``patience`` iterations have not lowered
-    the lowest value by ``tol`` of its size.
+    the lowest value by ``tol`` of its size. SciPy's solvers ask for a gradient that is at
+    most ``STEEP * tol`` besides, which matters where tol is small: near a minimum values are
+    flat to second order.
 
     Parameters
     ----------
@@ -299,12 +302,13 @@ def _scipy_minimise(
     objective, theta0, method, options, tol, watcher, stalled, *, size=1.0, unit=None
 ):
     curve, n_evaluations, begun, start, converged = [], 0, False, np.nan, False
+    steepness = np.inf
     reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
     unit = 1.0 if unit is None else reduce(unit)
-    options = options | {"gtol": GRADIENT_SHARE * tol}
+    options = options | {"gtol": FLAT * tol}
 
     def evaluate(scaled):
-        nonlocal n_evaluations, begun, start
+        nonlocal n_evaluations, begun, start, steepness
         if n_evaluations > 0 and not begun:  # the first one is that of the start
             watcher.begin()
             begun = True
@@ -312,7 +316,9 @@ def _scipy_minimise(
         value, gradient = objective(scaled * unit)
         if n_evaluations == 1:
             start = value
-        return value / size, gradient * (unit / size)
+        gradient = gradient * (unit / size)
+        steepness = abs(gradient).max()
+        return value / size, gradient
 
     def after_iteration(intermediate_result):
         nonlocal begun, converged
@@ -321,7 +327,7 @@ def _scipy_minimise(
         theta = expand(intermediate_result.x * unit)
         if watcher.end(Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")):
             raise StopIteration
-        if stalled(curve):
+        if steepness <= STEEP * tol and stalled(curve):
             converged = True
             raise StopIteration
 
@@ -357,7 +363,7 @@ def _status(found, options, tol):
     if at_limit:
         return "max_iter"
     # a line search that fails in flat country has met the rounding of the values
-    return "converged" if abs(found.jac).max() <= tol else "failed"
+    return "converged" if abs(found.jac).max() <= STEEP * tol else "failed"
 
 
 def sgd(
