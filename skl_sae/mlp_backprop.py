@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from inspect import cleandoc
 from numbers import Integral, Real
 
 import numpy as np
@@ -868,14 +869,15 @@ def _doc_for(summary, without, example):
     """The docstring of `MLPBackprop` for a subclass that lacks some of its entries."""
     if MLPBackprop.__doc__ is None:  # python -OO
         return None
-    doc, _, _ = MLPBackprop.__doc__.partition("    Examples\n")
+    # cleandoc, since Python takes the indentation away from 3.13 on
+    doc, _, _ = cleandoc(MLPBackprop.__doc__).partition("Examples\n")
     _, _, body = doc.partition("\n")
-    entries = re.split(r"\n(?=    \w+ : )", body)
-    kept = [entry for entry in entries if entry.split(" : ")[0].strip() not in without]
+    entries = re.split(r"\n(?=\w+ : )", body)
+    kept = [entry for entry in entries if entry.split(" : ")[0] not in without]
     # An entry that ends a section carries the next section's heading with it.
     lost = [entry for entry in entries if entry not in kept]
     assert not any("\n\n" in entry for entry in lost), "a dropped entry ends a section"
-    return summary + "\n" + "\n".join(kept) + "    Examples\n    --------\n" + example
+    return summary + "\n" + "\n".join(kept) + "Examples\n--------\n" + cleandoc(example) + "\n"
 
 
 class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
