@@ -129,7 +129,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
     """What `SparseAutoencoder` and `MLPBackprop` have in common.
 
     A subclass provides ``_prepare(X, y, sample_weight, reset)``, which validates the
-    data and returns the `Objective`, and calls `_fit` or `_partial_fit`.
+    data and returns the `Objective`, and calls `_fit` or `_partial_fit`; and ``_activations``,
+    the fitted ones of the hidden layers and of the output.
     """
 
     _parameter_constraints = {
@@ -288,6 +289,14 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
 
     def _theta(self, objective):
         """The fitted weights as a start for this objective."""
+        asked = objective.network.activation, objective.output_activation
+        if asked != self._activations:
+            raise ValueError(
+                "The fit goes on with the activations {!r} of the hidden layers and {!r} of the "
+                "output, not {!r} and {!r}: keep them, or fit anew with warm_start=False.".format(
+                    *self._activations, *asked
+                )
+            )
         fitted = [W.shape for W in self.coefs_]
         if fitted != objective.network.shapes:
             raise ValueError(
@@ -351,6 +360,9 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         coefs, intercepts = objective.network.unpack(result.theta)
         self.coefs_ = [W.astype(dtype) for W in coefs]
         self.intercepts_ = [b.astype(dtype) for b in intercepts]
+        self.activation_ = objective.network.activation
+        # the diagnostics' own, so that parameters changed after the fit wait for the next
+        self._beta, self._rho = objective.beta, objective.rho
         self.loss_ = result.value
         self.loss_curve_ = np.array(result.loss_curve)
         self.n_iter_ = len(result.loss_curve)
@@ -381,7 +393,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         coefs = [W.astype(dtype, copy=False) for W in self.coefs_[layers]]
         intercepts = [b.astype(dtype, copy=False) for b in self.intercepts_[layers]]
         sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
-        return Network(sizes, self.activation), coefs, intercepts
+        return Network(sizes, self.activation_), coefs, intercepts
 
 
 def no_nan(output):

@@ -32,10 +32,21 @@ from .base import BackpropEstimator, Monitor, all_or_nothing, check_weights, no_
 from .pretraining import autoencoders, pretrain
 
 
+def _task(estimator):
+    """That of the fit, or before a fit the parameter."""
+    return getattr(estimator, "task_", estimator.task)
+
+
 def _is_classification(estimator):
-    task = getattr(estimator, "task_", estimator.task)
-    if task != "classification":
+    if _task(estimator) != "classification":
         raise AttributeError("Probabilities exist only with task='classification'.")
+    return True
+
+
+def _has_hidden_layer(estimator):
+    n_hidden = getattr(estimator, "n_layers_", 2 + np.size(estimator.hidden_layer_sizes)) - 2
+    if n_hidden == 0:
+        raise AttributeError("A network without hidden layers has no code: there is no transform.")
     return True
 
 
@@ -153,10 +164,16 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     pretrained_ : MLPBackprop
         The network before fine-tuning, with ``predict``, ``score`` and so on (with
         ``pretraining`` only).
+    n_layers_ : int
+        Number of layers, those of the inputs and of the outputs included.
     n_outputs_ : int
         Number of units of the last layer.
+    activation_ : str
+        Activation of the hidden layers.
     out_activation_ : {"softmax", "logistic", "identity"}
         Activation of the last layer.
+    transform_layer_ : int or None
+        The hidden layer that `transform` returns, counted from 0; None without any.
     task_ : str
         The task of the fit.
     loss_ : float
@@ -164,6 +181,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         start, unless early stopping has chosen.
     loss_curve_ : ndarray of shape (n_iter_,)
         J after each iteration (with mini-batches its mean over the epoch).
+    best_loss_ : float or None
+        The lowest value of ``loss_curve_``, also where it is that of a sample of the rows;
+        None with early stopping.
     validation_scores_ : ndarray of shape (n_iter_,)
         Accuracy or R² on the held-out rows after each iteration (early stopping only).
     best_validation_score_ : float
@@ -328,7 +348,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     @available_if(BackpropEstimator._uses_sgd)
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, *, classes=None, sample_weight=None):
         """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
 
         Parameters
@@ -348,6 +368,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         MLPBackprop
             The estimator.
         """
+        self._partial_fit(self._prepare_step(X, y, sample_weight, classes))
+        return self
+
+    def _prepare_step(self, X, y, sample_weight, classes=None):
+        """The objective that `partial_fit` takes a step on."""
         self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit can't stop early: set early_stopping=False.")
@@ -362,8 +387,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         first = not self.__sklearn_is_fitted__()
         if classes is None and not first:
             classes = getattr(self, "classes_", None)
-        self._partial_fit(self._prepare(X, y, sample_weight, first, classes))
-        return self
+        return self._prepare(X, y, sample_weight, first, classes)
 
     @by_chunks
     def predict(self, X):
@@ -424,6 +448,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def transform(self, X):
         """Compute the activations of the hidden layer ``transform_layer``.
 
+        Networks without hidden layers have no such method, and are no transformers.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -435,9 +461,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             The activations.
         """
         X = self._check_input(X)
-        layers = slice(self._transform_layer(len(self.coefs_) - 1) + 1)
-        return self._propagate(X, layers, self.activation)
+        return self._propagate(X, slice(self.transform_layer_ + 1), self.activation_)
 
+    @available_if(_has_hidden_layer)
     def get_feature_names_out(self, input_features=None):
         """Name the columns of `transform`.
 
@@ -452,7 +478,6 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             Such as "mlpbackpropclassifier0".
         """
         check_is_fitted(self)
-        self._transform_layer(len(self.coefs_) - 1)  # or raise
         return super().get_feature_names_out(input_features)
 
     def score(self, X, y, sample_weight=None):
@@ -482,7 +507,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        if self.task == "classification":
+        if _task(self) == "classification":
             tags.estimator_type = "classifier"
             tags.classifier_tags = ClassifierTags(multi_label=True)
         else:
@@ -526,7 +551,6 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         )
         if self.pretraining is not None:
             autoencoders(self.pretraining, sizes[:-1], self.activation)  # or raise
-        self.task_, self.out_activation_, self.n_outputs_ = self.task, out_activation, Y.shape[1]
         return objective
 
     def _lams(self, network):
@@ -555,8 +579,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def _check_hidden_layers(self, n_hidden):
         if self.beta > 0 and n_hidden == 0:
             raise ValueError("beta > 0 asks for a sparse code, but there is no hidden layer.")
-        if n_hidden > 0:
-            self._transform_layer(n_hidden)
+        self._transform_layer(n_hidden)  # or raise
 
     def _output_activation(self, loss):
         if self.task == "regression":
@@ -703,6 +726,21 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             )
         return objective.rows(train), objective.rows(held_out).data()
 
+    # -- store --------------------------------------------------------------------------
+
+    def _store(self, objective, result):
+        super()._store(objective, result)
+        sizes = objective.network.sizes
+        self.task_, self.out_activation_ = self.task, objective.output_activation
+        self.n_outputs_, self.n_layers_ = sizes[-1], len(sizes)
+        self.transform_layer_ = self._transform_layer(len(sizes) - 2)
+        lowest = float(min(result.loss_curve, default=result.value))
+        self.best_loss_ = None if self.early_stopping else lowest
+
+    @property
+    def _activations(self):
+        return self.activation_, self.out_activation_
+
     # -- predict ------------------------------------------------------------------------
 
     def _raw_output(self, X):
@@ -729,7 +767,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return softmax(scores, axis=1), log_softmax(scores, axis=1)
 
     def _transform_layer(self, n_hidden):
-        """The index of the layer that `transform` returns, counted from the first."""
+        """The hidden layer that `transform` returns, counted from 0; None if there is none."""
+        if n_hidden == 0:
+            return None
         if not -n_hidden <= self.transform_layer < n_hidden:
             raise ValueError(
                 f"transform_layer={self.transform_layer} does not exist: the network has "
@@ -739,11 +779,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     @property
     def _n_features_out(self):
-        try:
-            layer = self._transform_layer(len(self.coefs_) - 1)
-        except ValueError as error:  # as a missing attribute, so that `dir` works
-            raise AttributeError(str(error)) from None
-        return self.coefs_[layer].shape[1]
+        _has_hidden_layer(self)  # or raise what a missing attribute raises, so that `dir` works
+        return self.coefs_[self.transform_layer_].shape[1]
+
+
+# Here, because scikit-learn wraps the methods of a class body, and drops such a condition.
+MLPBackprop.transform = available_if(_has_hidden_layer)(MLPBackprop.transform)
+MLPBackprop.fit_transform = available_if(_has_hidden_layer)(MLPBackprop.fit_transform)
 
 
 class EarlyStopping(Monitor):
@@ -1035,7 +1077,9 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         )
 
     @available_if(BackpropEstimator._uses_sgd)
-    def partial_fit(self, X, y, sample_weight=None):
+    @all_or_nothing
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, *, sample_weight=None):
         """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
 
         Parameters
@@ -1052,4 +1096,5 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         MLPBackpropRegressor
             The estimator.
         """
-        return super().partial_fit(X, y, sample_weight=sample_weight)
+        self._partial_fit(self._prepare_step(X, y, sample_weight))
+        return self

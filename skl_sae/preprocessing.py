@@ -306,6 +306,9 @@ class PatchNormalizer(_DenseTransformer):
         self._check_range()
         X = self._validate_rows(X)
         self.std_ = _std_within_rows(X)
+        # what `transform` uses, so that parameters changed after the fit wait for the next
+        self._n_std = self.n_std
+        self._feature_range = self.feature_range and tuple(self.feature_range)
         return self
 
     @by_chunks
@@ -331,13 +334,13 @@ class PatchNormalizer(_DenseTransformer):
 
     def _normalise(self, X):
         patches = _centre_rows(X)
-        if self.n_std is None:
+        if self._n_std is None:
             return patches
         limit = self._limit(X.dtype)
         np.clip(patches, -limit, limit, out=patches)
-        if self.feature_range is None:
+        if self._feature_range is None:
             return patches
-        low, high = map(float, self.feature_range)
+        low, high = map(float, self._feature_range)
         patches /= limit or 1.0  # where no row varied, all are zero
         patches += 1
         patches *= (high - low) / 2
@@ -347,7 +350,7 @@ class PatchNormalizer(_DenseTransformer):
     def _limit(self, dtype):
         """Where values are cut; in this type it may not underflow, unless no row varied."""
         smallest = float(np.finfo(dtype).smallest_subnormal) if self.std_ > 0 else 0.0
-        return max(float(self.n_std) * self.std_, smallest)
+        return max(float(self._n_std) * self.std_, smallest)
 
     def _check_range(self):
         if self.feature_range is None:

@@ -114,6 +114,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         The biases b₁, of shape (n_components,), and b₂, of shape (n_features,).
     components_ : ndarray of shape (n_components, n_features)
         The weights of each hidden unit, W₁ transposed.
+    activation_, output_activation_ : str
+        The activations of the fit.
     mean_activation_ : ndarray of shape (n_components,)
         Mean activation of each hidden unit on the training data.
     loss_ : float
@@ -301,7 +303,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         ndarray of shape (n_samples, n_components)
             The code of each row.
         """
-        return self._propagate(self._check_input(X), slice(1), self.activation)
+        return self._propagate(self._check_input(X), slice(1), self.activation_)
 
     @by_chunks
     def inverse_transform(self, X):
@@ -324,7 +326,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
                 f"X has {code.shape[1]} columns, but codes of this {type(self).__name__} "
                 f"have {self._n_features_out}."
             )
-        return self._propagate(code, slice(1, 2), self.output_activation)
+        return self._propagate(code, slice(1, 2), self.output_activation_)
 
     @by_chunks
     def predict(self, X):
@@ -332,15 +334,21 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
+        X : array-like of shape (n_samples, n_features)
+            Data. Sparse rows are refused, because their reconstruction is dense.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
             The reconstruction of each row.
         """
-        return self._propagate(self._check_input(X), slice(2), self.output_activation)
+        X = self._check_input(X)
+        if issparse(X):
+            raise TypeError(
+                "The reconstruction of sparse rows is dense: ask for it by "
+                "inverse_transform(transform(X)), or give X.toarray()."
+            )
+        return self._propagate(X, slice(2), self.output_activation_)
 
     @by_chunks
     def score_samples(self, X):
@@ -391,6 +399,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         if total == 0:
             return float(unexplained == 0)
         return 1 - unexplained / total
+
+    @property
+    def _activations(self):
+        return self.activation_, self.output_activation_
 
     @property
     def components_(self):
@@ -446,6 +458,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def _store(self, objective, result):
         super()._store(objective, result)
+        self.output_activation_ = objective.output_activation
         X = objective.X
         codes, weights = zip(*self._over_chunks("_sum_of_codes", X, objective.sample_weight))
         self.mean_activation_ = (sum(codes) / sum(weights)).astype(X.dtype)
@@ -463,7 +476,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         def add(rows, block, code):
             sums[rows.start] = code.sum(axis=0, dtype=float) if s is None else s[rows] @ code
 
-        self._over_blocks(add, X, slice(1), self.activation)
+        self._over_blocks(add, X, slice(1), self.activation_)
         total = sum(sums[start] for start in sorted(sums))
         return total, X.shape[0] if s is None else s.sum(dtype=float)
 
@@ -484,7 +497,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             output -= block
             errors[rows] = np.einsum("ij,ij->i", output, output)
 
-        self._over_blocks(measure, X, slice(2), self.output_activation)
+        self._over_blocks(measure, X, slice(2), self.output_activation_)
         return no_nan(errors)
 
 

@@ -1,6 +1,7 @@
 """Bad input gets one clear sentence, and a fit that fails leaves nothing half done."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,9 +9,19 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skl_sae import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae import (
+    MLPBackprop,
+    MLPBackpropClassifier,
+    MLPBackpropRegressor,
+    PatchNormalizer,
+    SparseAutoencoder,
+    ZCAWhitening,
+)
 from skl_sae.backprop.objective import Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -479,20 +490,157 @@ def test_a_fit_does_not_go_on_with_another_kind_of_labels(go_on):
 # -- layers ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layer", [2, -3])
-@pytest.mark.parametrize("method", ["transform", "get_feature_names_out"])
-def test_transform_layer_out_of_range(layer, method):
-    fitted = fit(classifier(hidden_layer_sizes=(3, 2))).set_params(transform_layer=layer)
-    arguments = (X,) if method == "transform" else ()
-    with pytest.raises(ValueError, match=f"transform_layer={layer} .* 2 hidden layers"):
-        getattr(fitted, method)(*arguments)
+def test_a_network_without_hidden_layers_is_no_transformer():
+    names = ["transform", "fit_transform", "get_feature_names_out", "set_output"]
+    net = classifier(hidden_layer_sizes=())
+    for estimator in (net, fit(clone(net))):
+        assert not [name for name in names if hasattr(estimator, name)]
+        with pytest.raises(AttributeError, match="no attribute 'transform'") as caught:
+            estimator.transform(X)
+        assert "without hidden layers has no code" in str(caught.value.__cause__)
+        with pytest.raises(TypeError, match="should be transformers"):
+            make_pipeline(estimator, LogisticRegression()).fit(X, LABELS)
+    for sizes in ((3,), [3], np.array([3]), 3, None, "three"):
+        assert all(hasattr(clone(net).set_params(hidden_layer_sizes=sizes), n) for n in names)
 
 
-def test_transform_without_hidden_layers():
-    fitted = fit(classifier(hidden_layer_sizes=()))
-    assert fitted.predict(X).shape == (30,)
-    with pytest.raises(ValueError, match="0 hidden layers"):
-        fitted.transform(X)
+def test_whether_there_is_a_transform_is_known_from_the_fit():
+    net = fit(classifier()).set_params(hidden_layer_sizes=())
+    assert net.transform(X).shape == (30, 3)
+    assert not hasattr(fit(net).set_params(hidden_layer_sizes=(3,)), "transform")
+
+
+# -- parameters that change after the fit --------------------------------------------------
+
+OTHERS = {
+    "activation": "relu",
+    "beta": 0.0,
+    "lam": 1.0,
+    "rho": 0.3,
+    "solver": "cg",
+    "tol": 0.1,
+    "warm_start": True,
+}
+OTHERS_OF_AUTOENCODER = {
+    "n_components": 7,
+    "output_activation": "identity",
+    "loss": "log_loss",
+    "tied_weights": True,
+}
+OTHERS_OF_NETWORK = {
+    "hidden_layer_sizes": (),
+    "early_stopping": True,
+    "pretraining": SparseAutoencoder(),
+    "transform_layer": 0,
+}
+FITTED = [
+    *[(sae(), OTHERS_OF_AUTOENCODER), (sae(output_activation="tanh"), OTHERS_OF_AUTOENCODER)],
+    *[
+        (estimator(hidden_layer_sizes=(4, 3)), OTHERS_OF_NETWORK | more)
+        for estimator, more in [
+            (classifier, {"loss": "squared_error", "class_weight": "balanced"}),
+            (regressor, {}),
+            (generic, {"task": "regression", "loss": "squared_error"}),
+            (partial(generic, task="regression"), {"task": "classification"}),
+        ]
+    ],
+]
+
+
+def results(estimator):
+    y = np.arange(30) % 3 if hasattr(estimator, "classes_") else TARGETS
+    found = [np.asarray(getattr(estimator, name)(X)) for name in methods_of(estimator)]
+    if hasattr(estimator, "inverse_transform"):
+        found.append(estimator.inverse_transform(X[:, :3]))
+    tags = estimator.__sklearn_tags__()
+    return [*found, estimator.score(X, y), estimator.get_feature_names_out(), tags.estimator_type]
+
+
+@pytest.mark.parametrize(("estimator", "others"), FITTED, ids=str)
+def test_a_fitted_model_is_what_was_fitted(estimator, others):
+    fitted = fit(clone(estimator))
+    before = results(fitted)
+    for name, value in (OTHERS | others).items():
+        fitted.set_params(**{name: value})
+        for now, then in zip(results(fitted), before, strict=True):
+            assert_array_equal(now, then, err_msg=name)
+
+
+def test_fitted_preprocessing_is_what_was_fitted():
+    patches = PatchNormalizer(feature_range=[0.2, 0.8]).fit(X)
+    white = ZCAWhitening().fit(X)
+    before = patches.transform(X), white.transform(X)
+    patches.feature_range[0] = 0.0
+    assert_array_equal(patches.transform(X), before[0])
+    patches.set_params(n_std=0.1, feature_range=None)
+    assert_array_equal(patches.transform(X), before[0])
+    assert_array_equal(white.set_params(epsilon=3).transform(X), before[1])
+
+
+@each_estimator
+@pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
+def test_a_fit_does_not_go_on_with_another_activation(estimator, go_on):
+    estimator = fit(clone(estimator).set_params(solver="sgd", warm_start=True, beta=0))
+    estimator.set_params(activation="relu")
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"not 'relu' and .*: keep them, or fit anew"):
+        getattr(estimator, go_on)(X, y_for(estimator))
+    assert_as_before(estimator, before)
+    assert fit(estimator.set_params(warm_start=False)).activation_ == "relu"
+
+
+@pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
+def test_a_fit_does_not_go_on_with_another_output_activation(go_on):
+    changes = (sae(), "output_activation", "tanh"), (classifier(), "loss", "squared_error")
+    for estimator, name, value in changes:
+        fitted = fit(clone(estimator).set_params(solver="sgd", warm_start=True))
+        with pytest.raises(ValueError, match=r"of the output, not .* keep them, or fit anew"):
+            getattr(fitted.set_params(**{name: value}), go_on)(X, y_for(fitted))
+    fitted = fit(sae(solver="sgd", warm_start=True)).set_params(loss="log_loss")
+    assert getattr(fitted, go_on)(X).output_activation_ == "logistic"
+
+
+def test_a_frozen_autoencoder_is_what_was_fitted():
+    frozen = FrozenEstimator(fit(sae(activation="tanh")).set_params(activation="relu"))
+    assert fit(classifier(pretraining=frozen)).transform(X).shape == (30, 3)
+    with pytest.raises(ValueError, match="of pretraining has 'tanh'"):
+        fit(classifier(pretraining=frozen, activation="relu"))
+
+
+# -- sparse rows -------------------------------------------------------------------------
+
+
+def test_the_reconstruction_of_sparse_rows_is_refused():
+    fitted = fit(sae(), csr_array(X))
+    with pytest.raises(TypeError, match=r"sparse rows is dense.*inverse_transform.*toarray"):
+        fitted.predict(csr_array(X))
+    assert_allclose(
+        fitted.inverse_transform(fitted.transform(csr_array(X))), fitted.predict(X), rtol=1e-12
+    )
+
+
+# -- partial_fit -------------------------------------------------------------------------
+
+
+@each_supervised
+def test_partial_fit_takes_classes_and_weights_by_name_only(estimator):
+    """scikit-learn's networks and SGDClassifier have them in opposite order."""
+    estimator = clone(estimator).set_params(solver="sgd")
+    with pytest.raises(TypeError, match="positional argument"):
+        estimator.partial_fit(X, y_for(estimator), [0, 1, 2])
+
+
+def test_partial_fit_of_a_regressor_has_no_classes():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'classes'"):
+        regressor(solver="sgd").partial_fit(X, TARGETS, classes=[0, 1])
+
+
+@each_supervised
+def test_the_warning_of_partial_fit_points_to_the_line_of_the_user(estimator):
+    estimator = clone(estimator).set_params(solver="sgd", lam=1, learning_rate=1e3)
+    with pytest.warns(ConvergenceWarning, match="no lower value") as seen:
+        estimator.partial_fit(X, y_for(estimator))
+    assert [w.filename for w in seen] == [__file__]
 
 
 # -- warm start --------------------------------------------------------------------------

@@ -761,8 +761,19 @@ def test_a_fitted_task_outlives_a_change_of_the_parameter():
 def test_dir_of_a_network_without_hidden_layers():
     net = MLPBackpropClassifier((), tol=0.1).fit([[0.0], [1.0]], [0, 1])
     assert "coefs_" in dir(net)
-    with pytest.raises(ValueError, match="0 hidden layers"):
+    with pytest.raises(AttributeError, match="get_feature_names_out"):
         net.get_feature_names_out()
+
+
+@each_supervised
+def test_what_scikit_learns_networks_tell_of_their_fit(estimator):
+    fitted = fit(clone(estimator).set_params(hidden_layer_sizes=(6, 4)))
+    assert fitted.n_layers_ == 4
+    assert fitted.best_loss_ == min(fitted.loss_curve_)
+    assert isinstance(fitted.best_loss_, float)
+    early = fit(clone(estimator).set_params(early_stopping=True))
+    assert early.best_loss_ is None
+    assert early.n_layers_ == len(early.coefs_) + 1
 
 
 @pytest.mark.parametrize(("layer", "n_units"), [(0, 6), (1, 4), (-1, 4), (-2, 6)])
