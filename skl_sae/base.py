@@ -15,7 +15,13 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
 from ._dask import ChunkedObjective, ChunkedRows, refuse, validate
-from ._estimator import Estimator, check_weight_range, is_dask
+from ._estimator import (
+    Estimator,
+    check_weight_range,
+    is_dask,
+    refuse_dates,
+    refuse_nan,
+)
 from ._tasks import FitTasks, without_callbacks
 from ._threads import blas_on_one_thread
 from .backprop.activations import ACTIVATIONS, STEEPNESS
@@ -197,6 +203,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
                 "'auto' or False."
             )
         get_loss(loss, output_activation)
+        self._check_size(network.n_params)
         in_chunks = isinstance(X, ChunkedRows)
         if in_chunks:
             refuse(self)
@@ -220,6 +227,20 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
                 "activation 'identity', a hidden layer and no tied weights; set it to 'auto'."
             )
         return objective
+
+    def _check_size(self, n):
+        """Refuse what no computer holds, and what SciPy counts in integers of 32 bits."""
+        if n >= 2**44:
+            raise ValueError(
+                "The network would have more weights than a memory has addresses: choose fewer "
+                "units (n_components or hidden_layer_sizes)."
+            )
+        m = int(self.history_size)
+        if self.solver == "lbfgs" and 2 * m * n + 5 * n + 11 * m**2 + 8 * m >= 2**31:
+            raise ValueError(
+                f"history_size={m} is too large for SciPy's L-BFGS with {n} weights: decrease it, "
+                "choose fewer units, or set solver='cg'."
+            )
 
     # -- initialise and minimise --------------------------------------------------------
 
@@ -277,7 +298,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         if self.warm_start and self.__sklearn_is_fitted__():
             yield partial(self._theta, objective)
             n_random -= 1
-        yield from [partial(self._start, objective, rng, tasks)] * n_random
+        for _ in range(n_random):
+            yield partial(self._start, objective, rng, tasks)
 
     def _start(self, objective, rng, tasks):
         """Random weights."""
@@ -307,19 +329,20 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         return objective.network.pack(self.coefs_, self.intercepts_)
 
     def _minimise(self, objective, theta0, rng, max_iter, watcher=None):
-        options = {"max_iter": max_iter, "tol": self.tol}
+        options = {"max_iter": int(max_iter), "tol": self.tol}
         if self.solver == "lbfgs":
-            options["history_size"] = self.history_size
+            options["history_size"] = int(self.history_size)  # SciPy computes sizes from it
             options["eps"] = ROUNDING[objective.X.dtype.itemsize]
             options["stages"] = self._stages(objective, rng)
         elif self.solver == "sgd":
             options["learning_rate"] = self.learning_rate
             if self._by_batches():
-                options["batches"] = lambda: _batches(objective, self.batch_size, rng)
+                options["batches"] = lambda: _batches(objective, int(self.batch_size), rng)
         try:
             watcher = self._watcher(watcher or Watcher())
             return minimise(objective, theta0, solver=self.solver, watcher=watcher, **options)
         except FloatingPointError as error:
+            _refuse_nan(objective)
             raise ValueError(
                 f"{type(self).__name__} can't be fitted: {error}. Scale the data, for "
                 "example with StandardScaler or MinMaxScaler; decrease lam or beta if it is "
@@ -381,7 +404,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         """The output of some consecutive layers for every row of X."""
         with blas_on_one_thread() as n_threads:
             network = self._layers(X.dtype, layers)
-            return no_nan(propagate(X, *network, output_activation, n_threads))
+            return no_nan(propagate(X, *network, output_activation, n_threads), X)
 
     def _over_blocks(self, use, X, layers, output_activation):
         """``use(rows, block, output)`` for every block: see `blocks.over_blocks`."""
@@ -396,11 +419,22 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         return Network(sizes, self.activation_), coefs, intercepts
 
 
-def no_nan(output):
-    """The output itself, unless infinite terms of it have cancelled."""
+def no_nan(output, X=None):
+    """The output itself, unless infinite terms of it have cancelled, or X held NaN."""
     if np.isnan(output.min()):
+        if X is not None:
+            refuse_nan(X)
         raise ValueError("X is so large that the output of the network overflows: scale X.")
     return output
+
+
+def _refuse_nan(objective):
+    """Refuse data that only ``assume_finite=True`` has let pass."""
+    for rows, name in ((objective.X, "X"), (objective.Y, "y")):
+        if isinstance(rows, ChunkedRows):
+            rows = np.array([rows.range()])
+        if rows is not None:
+            refuse_nan(rows, name)
 
 
 def _can_project(objective):
@@ -534,14 +568,21 @@ def check_gradient(
             "check_gradient takes a SparseAutoencoder or an MLPBackprop, not a "
             f"{type(estimator).__name__}; of a Pipeline take the last step and transformed data."
         )
-    if not epsilon > 0 or min(max_params, n_directions) < 0 or max_params + n_directions == 0:
+    whole = Interval(Integral, 0, None, closed="left")
+    counts = max_params, n_directions
+    if not (
+        Interval(Real, 0, None, closed="neither").is_satisfied_by(epsilon)
+        and all(map(whole.is_satisfied_by, counts))
+        and any(counts)
+    ):
         raise ValueError(
             "check_gradient needs epsilon > 0 and some parameters or directions to try, not "
-            f"epsilon={epsilon}, max_params={max_params}, n_directions={n_directions}."
+            f"epsilon={epsilon!r}, max_params={max_params!r}, n_directions={n_directions!r}."
         )
     rng = check_random_state(random_state)
     estimator = clone(estimator)
     estimator._validate_params()
+    refuse_dates(X)
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
     objective = estimator._prepare(X, y, sample_weight)
     network = objective.network
@@ -550,6 +591,7 @@ def check_gradient(
     # biases that are not zero show a mistake in their gradient that zero would hide
     theta = network.initialise(rng) + rng.uniform(-0.1, 0.1, size=n_params)
     if not np.isfinite(objective(theta)[0]):
+        _refuse_nan(objective)
         raise ValueError("The objective overflows: scale the data, for example by StandardScaler.")
     with blas_on_one_thread():
         return compare_gradient(

@@ -7,8 +7,9 @@ from scipy.special import expit, rel_entr
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from ._compat import Interval
 from .backprop.activations import STEEPNESS
-from .base import BackpropEstimator, check_weights
+from .base import BackpropEstimator, check_weights, no_nan
 from .mlp_backprop import MLPBackprop
 
 # A unit whose standard deviation is below this share of its mean says little about a row.
@@ -174,7 +175,7 @@ def describe_units(network, X, sample_weight=None, threshold=None):
     def measure(rows, block, Z):
         counts = weights[rows] > 0
         if counts.any():
-            on, off = _activity(Z[counts], network.activation_)
+            on, off = _activity(no_nan(Z[counts], block), network.activation_)
             of_block[rows.start] = _statistics(on, off, weights[rows][counts], threshold)
 
     network._over_blocks(measure, X, _code_layers(network), "identity")
@@ -187,7 +188,7 @@ def _check_threshold(network, threshold):
     if threshold is None:
         return default_threshold(network)
     highest = 0.5 if network.activation_ in STEEPNESS else np.inf
-    if not isinstance(threshold, Real) or not 0 <= threshold <= highest:
+    if not Interval(Real, 0, highest, closed="both").is_satisfied_by(threshold):
         raise ValueError(
             f"threshold must be a number from 0 to {highest} for {network.activation_} units, "
             f"not {threshold!r}."

@@ -21,9 +21,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from ._compat import Interval, StrOptions, fit_context
+from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._dask import ChunkedRows, by_chunks, in_memory, refuse
-from ._estimator import is_dask
+from ._estimator import (
+    check_weight_range,
+    is_dask,
+    plain,
+    refuse_dates,
+    refuse_nan,
+)
 from ._tasks import without_callbacks
 from .backprop.blocks import in_precision, propagate
 from .backprop.network import Network
@@ -134,10 +140,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         Whether "lbfgs" runs on the hidden layers alone, the output layer being solved
         exactly at each step ([5]_): the same objective and the same minima, in several
         times fewer iterations. For regression with a hidden layer. "auto" does so where
-        λ > 0, there are at least as many rows as units h of the last hidden layer, and
-        the h × h system is cheap beside the other products. A run on all weights ends
-        the fit, and takes over where the system is ill-conditioned. With True and λ = 0
-        nothing bounds the output layer: its weights can become huge.
+        λ > 0 for the output layer (in float32 λ > 6e-6), there are at least as many rows
+        as units h of the last hidden layer, and the h × h system is cheap beside the
+        other products. A run on all weights ends the fit, and takes over where the system
+        is ill-conditioned. With True and λ = 0 nothing bounds the output layer: its
+        weights can become huge.
     learning_rate : float, default=0.1
         Step length of "sgd"; the other solvers find theirs by line search.
     batch_size : int, default=None
@@ -243,7 +250,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         **BackpropEstimator._parameter_constraints,
         "lam": [Interval(Real, 0, None, closed="left"), "array-like"],
         "pretraining": [BaseEstimator, list, tuple, None],
-        "transform_layer": [Integral],
+        "transform_layer": [Interval(Integral, None, None, closed="neither")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -500,8 +507,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         prediction = self.predict(X)
         if is_dask(prediction):
             y, prediction, sample_weight = in_memory(y, prediction, sample_weight)
+        y = plain(y)
         metric = accuracy_score if self.task_ == "classification" else _r2
-        return metric(y, prediction, sample_weight=_in_scale(sample_weight))
+        return metric(y, prediction, sample_weight=_in_scale(sample_weight, prediction))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -532,8 +540,10 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 f"The fit goes on with task={self.task_!r}, not {self.task!r}: fit anew with "
                 "warm_start=False."
             )
+        if self.task == "regression":
+            refuse_dates(y, "y")
         X, y = self._validate_input(
-            X, y=y, reset=reset, multi_output=True, y_numeric=self.task == "regression"
+            X, y=plain(y), reset=reset, multi_output=True, y_numeric=self.task == "regression"
         )
         sample_weight = check_weights(sample_weight, X)
         if self.task == "classification":
@@ -554,13 +564,12 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return objective
 
     def _lams(self, network):
-        lams = np.ravel(np.asarray(self.lam, dtype=object)).tolist()
         if isinstance(self.lam, Real):
             return self.lam
-        n_layers = len(network.shapes)
-        if len(lams) != n_layers or not all(
-            isinstance(lam, Real) and 0 <= lam < np.inf for lam in lams
-        ):
+        n_layers, lams = len(network.shapes), np.asarray(self.lam, dtype=object)
+        lams = [lams.item()] * n_layers if lams.ndim == 0 else lams.ravel().tolist()
+        rule = Interval(Real, 0, None, closed="left")
+        if len(lams) != n_layers or not all(map(rule.is_satisfied_by, lams)):
             raise ValueError(
                 f"lam must be one number, or hold one of at least 0 for each of the {n_layers} "
                 f"layers, the output layer included, not {self.lam!r}."
@@ -569,7 +578,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     def _hidden_sizes(self):
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
-        if any(not isinstance(n, Integral) or n < 1 for n in sizes):
+        rule = Interval(Integral, 1, None, closed="left")
+        if not all(map(rule.is_satisfied_by, sizes)):
             raise ValueError(
                 "hidden_layer_sizes must hold integers of at least 1, not "
                 f"{self.hidden_layer_sizes!r}."
@@ -593,7 +603,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             labels, multilabel = y.unique(), False
         else:
             y, labels, multilabel = _labels(y)
-        new = np.unique(labels if classes is None else classes)
+        new = np.unique(labels if classes is None else plain(classes, "classes"))
         unknown = np.setdiff1d(labels, new)
         if len(unknown):
             raise ValueError(f"y has labels that are not in classes: {unknown.tolist()}.")
@@ -862,6 +872,8 @@ class _Binarised:
 
 def _labels(y):
     """The targets as an array, the labels, and whether a row may have several."""
+    if y.dtype.kind == "f":
+        refuse_nan(y if y.ndim == 2 else y[:, np.newaxis], "y")
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y")
     if kind == "multiclass-multioutput":
@@ -885,15 +897,19 @@ def _labels(y):
 def _r2(y, prediction, sample_weight):
     """R²; minus infinity if the squared errors overflow."""
     score = r2_score(y, prediction, sample_weight=sample_weight)
-    return -np.inf if np.isnan(score) and len(prediction) > 1 else score
+    if not np.isnan(score) or len(prediction) == 1:
+        return score
+    refuse_nan(np.reshape(y, (len(prediction), -1)), "y")
+    return -np.inf
 
 
-def _in_scale(sample_weight):
+def _in_scale(sample_weight, rows):
     """The weights times a power of two, the largest near one: only their ratios count."""
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=float)
-    return np.ldexp(weights, -np.frexp(weights.max(initial=0))[1])
+    weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
+    check_weight_range(weights.min(), weights.max())
+    return np.ldexp(weights, -np.frexp(weights.max())[1])
 
 
 def _label_index(Z):

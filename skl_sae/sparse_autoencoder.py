@@ -85,10 +85,11 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Whether "lbfgs" runs on the encoder alone, the decoder being solved exactly at
         each step ([6]_): the same objective and the same minima, in several times fewer
         iterations. It needs ``output_activation="identity"``, squared error and untied
-        weights. "auto" does so where λ > 0, there are at least as many rows as
-        components h, and the h × h system is cheap beside the other products. A run on
-        all weights ends the fit, and takes over where the system is ill-conditioned.
-        With True and λ = 0 nothing bounds the decoder: its weights can become huge.
+        weights. "auto" does so where λ > 0 (in float32 λ > 6e-6), there are at least as
+        many rows as components h, and the h × h system is cheap beside the other
+        products. A run on all weights ends the fit, and takes over where the system is
+        ill-conditioned. With True and λ = 0 nothing bounds the decoder: its weights can
+        become huge.
     learning_rate : float, default=0.1
         Step length of "sgd"; the other solvers find theirs by line search.
     batch_size : int, default=None
@@ -422,7 +423,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         n_features = X.shape[1]
         objective = self._make_objective(
             Network(
-                (n_features, self.n_components, n_features), self.activation, self.tied_weights
+                (n_features, int(self.n_components), n_features),
+                self.activation,
+                self.tied_weights,
             ),
             X,
             None,
@@ -498,7 +501,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             errors[rows] = np.einsum("ij,ij->i", output, output)
 
         self._over_blocks(measure, X, slice(2), self.output_activation_)
-        return no_nan(errors)
+        return no_nan(errors, X)
 
 
 @dataclass

@@ -1,12 +1,17 @@
 """Bad input gets one clear sentence, and a fit that fails leaves nothing half done."""
 
 import warnings
+from datetime import date, timedelta
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -21,6 +26,8 @@ from skl_sae import (
     PatchNormalizer,
     SparseAutoencoder,
     ZCAWhitening,
+    check_gradient,
+    code_diagnostics,
 )
 from skl_sae.backprop.objective import Objective
 
@@ -113,6 +120,27 @@ BAD_X = {
     "no columns": (X[:, :0], "0 feature"),
     "ragged": ([[0.1, 0.2, 0.3, 0.4], [0.5]] * 15, "inhomogeneous|sequence"),
     "strings": (np.full((30, 4), "x"), "could not convert string to float"),
+    "dates": (np.full((30, 4), "2020-01-01", "M8[D]"), "X holds dates or durations"),
+    "durations": (np.full((30, 4), 7, "m8[s]"), "X holds dates or durations"),
+    "a list of dates": ([[date(2020, 1, 1)] * 4] * 30, "X holds dates or durations"),
+    "objects that are durations": (
+        np.full((30, 4), timedelta(1), dtype=object),
+        "X holds dates or durations",
+    ),
+    "a column of dates": (
+        pd.DataFrame(X)
+        .assign(when=pd.date_range("2020", periods=30))
+        .set_axis(list("abcde"), axis=1),
+        "X holds dates or durations",
+    ),
+    "a column of dates with time zones": (
+        pd.DataFrame({"a": pd.date_range("2020", periods=30, tz="UTC")}),
+        "X holds dates or durations",
+    ),
+    "a column of dates of polars": (
+        pl.DataFrame({"a": [0.5] * 30, "b": [date(2020, 1, 1)] * 30}),
+        "X holds dates or durations",
+    ),
     "a string": ("words", "Expected 2D array|could not convert"),
     "None": (None, "Expected 2D array"),
 }
@@ -217,7 +245,17 @@ COMMON_BAD = [
     ("rho", np.nan),
     ("lam", -1e-9),
     ("lam", np.inf),
+    ("lam", np.nan),
+    ("lam", 10**400),
+    ("lam", Fraction(1, 3)),
     ("beta", -1),
+    ("beta", True),
+    ("tol", 1j),
+    ("max_iter", True),
+    ("history_size", 2**31),
+    ("history_size", 10**30),
+    ("history_size", 13_972),
+    ("history_size", True),
     ("beta", "3"),
     ("activation", "sigmoid"),
     ("solver", "adam"),
@@ -236,6 +274,10 @@ SAE_BAD = [
     ("n_components", 0),
     ("n_components", 2.5),
     ("n_components", None),
+    ("n_components", True),
+    ("n_components", 10**30),
+    ("n_components", 10**400),
+    ("lam", np.array([1e-3])),
     ("output_activation", "softmax"),
     ("output_activation", "relu"),
     ("loss", "hinge"),
@@ -250,8 +292,22 @@ MLP_BAD = [
     ("hidden_layer_sizes", ("3",)),
     ("hidden_layer_sizes", "3"),
     ("hidden_layer_sizes", None),
+    ("hidden_layer_sizes", True),
+    ("hidden_layer_sizes", (True,)),
+    ("hidden_layer_sizes", np.array([True])),
+    ("hidden_layer_sizes", 10.0),
+    ("hidden_layer_sizes", (10.0,)),
+    ("hidden_layer_sizes", 10**30),
+    ("hidden_layer_sizes", (3, 10**400)),
     ("lam", np.array(-1e-9)),
+    ("lam", np.array(np.nan)),
+    ("lam", [np.nan]),
+    ("lam", [1e-3, np.nan]),
+    ("lam", [1e-3, 1j]),
+    ("lam", [1e-3, True]),
+    ("lam", [1e-3, "1"]),
     ("transform_layer", 0.5),
+    ("transform_layer", False),
     ("validation_fraction", 1.0),
     ("n_iter_no_change", 0),
 ]
@@ -271,6 +327,27 @@ def test_bad_parameter_is_named(estimator, name, value):
     with pytest.raises(ValueError, match=name):
         fit(estimator)
     assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize("estimator", SUPERVISED, ids=repr)
+def test_a_number_in_an_array_is_that_number(estimator):
+    arrays = clone(estimator).set_params(lam=np.array(1e-3), hidden_layer_sizes=np.array(3))
+    plain = clone(estimator).set_params(lam=1e-3, hidden_layer_sizes=3)
+    assert_array_equal(fit(arrays).coefs_[0], fit(plain).coefs_[0])
+
+
+@each_estimator
+@pytest.mark.parametrize("params", [{}, {"solver": "sgd", "batch_size": 20}])
+def test_small_integers_of_numpy_are_integers(estimator, params):
+    """Sizes are computed from them, and 8 bits do not hold these."""
+    names = {"max_iter", "history_size", "batch_size", "n_components", "n_iter_no_change"}
+    wide = np.tile(X, (10, 40))
+    values = estimator.get_params() | params
+    small = {k: np.int8(values[k]) for k in names & set(values) if values[k] is not None}
+    fits = [clone(estimator).set_params(**(params | more)) for more in ({}, small)]
+    y = y_for(estimator, np.tile(LABELS, 10), np.tile(TARGETS, 10))
+    first, second = (each.fit(wide, y) for each in fits)
+    assert_array_equal(first.coefs_[0], second.coefs_[0])
 
 
 @pytest.mark.parametrize("output_activation", ["tanh", "identity"])
@@ -329,10 +406,11 @@ def test_bad_weights(estimator, weights, message):
     assert_as_before(estimator, before)
 
 
+@each_estimator
 @pytest.mark.parametrize(("weights", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
-def test_bad_weights_in_score(weights, message):
+def test_bad_weights_in_score(estimator, weights, message):
     with pytest.raises(ValueError, match=f"(?i){message}"):
-        fit(sae()).score(X, sample_weight=weights)
+        fit(clone(estimator)).score(X, y_for(estimator), sample_weight=weights)
 
 
 @each_supervised
@@ -368,13 +446,32 @@ BAD_LABELS = {
     "sparse columns of 2": (csr_array(np.c_[LABELS > 0, LABELS > 1] * 2), "0 and 1 alone"),
     "too few": (LABELS[:-1], "inconsistent numbers of samples"),
     "None": (None, "requires y to be passed"),
-    "mixed": (np.array([0, "a", 1] * 10, dtype=object), "[Ll]abel|mix"),
+    "mixed": (np.array([0, "a", 1] * 10, dtype=object), "y mixes values of the types int, str"),
+    "a mixed list": ([0, "a", 1] * 10, "y mixes values of the types int, str"),
+    "bytes and strings": (np.array([b"a", "a"] * 15, dtype=object), "y mixes values"),
+    **{
+        f"{missing!r} in {kind}": (convert(["a", "b", missing] * 10), "y has missing values")
+        for missing in (None, np.nan, pd.NA, pd.NaT)
+        for kind, convert in {
+            "a list": list,
+            "an array": partial(np.array, dtype=object),
+            "a series": partial(pd.Series, dtype=object),
+        }.items()
+    },
+    "a missing string": (pd.Series(["a", "b", None] * 10, dtype="string"), "y has missing"),
+    "a missing category": (pd.Series(["a", "b", None] * 10, dtype="category"), "y has missing"),
+    "a missing string of polars": (pl.Series(["a", "b", None] * 10), "y has missing values"),
+    "a missing date": (np.array(["2020", "2021", "NaT"] * 10, "M8[D]"), "y has missing values"),
+    "a missing number": (np.array([0, 1, None] * 10, dtype=object), "y has missing values"),
     "three dimensions": (np.zeros((30, 2, 2)), "dim 3"),
 }
 BAD_TARGETS = {
     "nan": (with_value(np.nan)[:, 2], "contains NaN"),
     "inf": (with_value(np.inf)[:, 2], "infinity"),
     "strings": (np.full(30, "x"), "could not convert|numeric"),
+    "missing": (np.array([*TARGETS[1:], None], dtype=object), "y has missing values"),
+    "NA": (np.array([*TARGETS[1:], pd.NA], dtype=object), "y has missing values"),
+    "mixed": ([*TARGETS[1:], "1"], "y mixes values of the types"),
     "complex": (TARGETS + 1j, "(?i)complex"),
     "too few": (TARGETS[:-1], "inconsistent numbers of samples"),
     "None": (None, "requires y to be passed"),
@@ -400,6 +497,39 @@ def test_bad_targets(estimator, y, message):
     with pytest.raises(ValueError, match=message):
         estimator.fit(X, y)
     assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.arange(30).astype("M8[D]"),
+        np.arange(30).astype("m8[s]"),
+        pd.Series(pd.date_range("2020", periods=30)),
+        [date(2020, 1, 1)] * 30,
+    ],
+    ids=lambda y: type(y).__name__,
+)
+def test_dates_are_no_targets_of_regression(y):
+    with pytest.raises(TypeError, match="y holds dates or durations"):
+        regressor().fit(X, y)
+
+
+def test_numbers_that_are_held_as_objects_are_labels():
+    for dtype in (int, float, bool):
+        y = (LABELS > 0).astype(dtype)
+        fitted = classifier().fit(X, y.astype(object))
+        assert fitted.classes_.dtype == y.dtype
+        assert_array_equal(fitted.predict(X), classifier().fit(X, y).predict(X))
+        assert fitted.score(X, y.astype(object)) == fitted.score(X, y)
+
+
+def test_missing_and_mixed_labels_elsewhere():
+    y = np.array(["a", None] * 15, dtype=object)
+    fitted = classifier().fit(X, np.where(LABELS > 0, "a", "b"))
+    with pytest.raises(ValueError, match="y has missing values"):
+        fitted.score(X, y)
+    with pytest.raises(ValueError, match="classes mixes values of the types int, str"):
+        classifier(solver="sgd").partial_fit(X, LABELS, classes=[0, 1, "2"])
 
 
 def test_sparse_targets_of_regression_are_used_or_refused_clearly():
@@ -845,6 +975,61 @@ def test_rows_without_weight_do_not_count_in_the_score_however_large(dtype, fill
 def test_huge_codes_are_decoded():
     fitted = fit(sae())
     assert np.isfinite(fitted.inverse_transform(1e300 * X[:, :3])).all()
+
+
+# -- assume_finite -----------------------------------------------------------------------
+
+MORE = [
+    *EACH,
+    sae(solver="cg", activation="relu", output_activation="identity", beta=0),
+    sae(growing_samples=True),
+    regressor(solver="sgd", batch_size=7),
+    regressor(growing_samples=True),
+    classifier(early_stopping=True),
+    classifier(pretraining=sae(activation="tanh")),
+]
+
+
+@pytest.mark.parametrize("bad", [with_value(np.nan), csr_array(with_value(np.nan))])
+@pytest.mark.parametrize("estimator", MORE, ids=repr)
+def test_nan_that_nobody_looks_for_is_named(estimator, bad):
+    fitted, y = fit(clone(estimator)), y_for(estimator)
+    with sklearn.config_context(assume_finite=True):
+        with pytest.raises(ValueError, match="X holds NaN"):
+            clone(estimator).fit(bad, y)
+        for name in methods_of(fitted):
+            if not (name == "predict" and issparse(bad) and y is None):
+                with pytest.raises(ValueError, match="X holds NaN"):
+                    getattr(fitted, name)(bad)
+        with pytest.raises(ValueError, match="X holds NaN"):
+            fitted.score(bad, y)
+        with pytest.raises(ValueError, match="X holds NaN"):
+            check_gradient(estimator, bad, y)
+        with pytest.raises(ValueError, match="X holds NaN"):
+            code_diagnostics(fitted, bad)
+        with pytest.raises(ValueError, match="sample_weight holds NaN"):
+            clone(estimator).fit(X, y, sample_weight=with_value(np.nan)[:, 2])
+
+
+def test_nan_among_targets_that_nobody_looks_for_is_named():
+    y = with_value(np.nan)[:, 2]
+    with sklearn.config_context(assume_finite=True):
+        for estimator in (regressor(), regressor(early_stopping=True)):
+            with pytest.raises(ValueError, match="y holds NaN"):
+                estimator.fit(X, y)
+            with pytest.raises(ValueError, match="y holds NaN"):
+                fit(estimator).score(X, y)
+        with pytest.raises(ValueError, match="y holds NaN"):
+            classifier().fit(X, np.where(LABELS == 1, np.nan, LABELS))
+
+
+@pytest.mark.parametrize("estimator", [ZCAWhitening(), PatchNormalizer()], ids=repr)
+def test_nan_that_nobody_looks_for_in_preprocessing(estimator):
+    bad, fitted = with_value(np.nan), clone(estimator).fit(X)
+    with sklearn.config_context(assume_finite=True):
+        for method in (clone(estimator).fit, fitted.transform):
+            with pytest.raises(ValueError, match="X holds NaN"):
+                method(bad)
 
 
 # -- all or nothing ----------------------------------------------------------------------
