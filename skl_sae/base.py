@@ -498,6 +498,7 @@ def check_weights(sample_weight, X):
         return X.weights(sample_weight)
     if sample_weight is None:
         return None
+    refuse_dates(sample_weight, "sample_weight")
     rows = np.empty((X.shape[0], 0))  # their number is what counts
     weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
     largest = weights.max()

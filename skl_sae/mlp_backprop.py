@@ -644,10 +644,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         if self.class_weight == "balanced":  # weights count by their ratios
             totals = np.bincount(index, weights=weights, minlength=len(self.classes_))
             return check_weights(weights / np.where(totals > 0, totals, 1)[index], Y)
-        by_class = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[index]
-        )
-        if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
+        rule = Interval(Real, 0, None, closed="left")
+        by_class = np.zeros(1)
+        if all(map(rule.is_satisfied_by, self.class_weight.values())):
+            by_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_[index]
+            )
+        if not by_class.any():
             raise ValueError(
                 "class_weight must hold finite weights, none negative and not all zero, "
                 f"not {self.class_weight}."
@@ -907,6 +910,7 @@ def _in_scale(sample_weight, rows):
     """The weights times a power of two, the largest near one: only their ratios count."""
     if sample_weight is None:
         return None
+    refuse_dates(sample_weight, "sample_weight")
     weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
     check_weight_range(weights.min(), weights.max())
     return np.ldexp(weights, -np.frexp(weights.max())[1])

@@ -421,6 +421,15 @@ def test_early_stopping_needs_weight_on_both_sides(estimator):
         fit(estimator, sample_weight=weights)
 
 
+@each_estimator
+def test_dates_are_no_weights(estimator):
+    days = np.full(30, "2020-01-01", "M8[D]")
+    with pytest.raises(TypeError, match="sample_weight holds dates"):
+        fit(clone(estimator), sample_weight=days)
+    with pytest.raises(TypeError, match="sample_weight holds dates"):
+        fit(clone(estimator)).score(X, y_for(estimator), sample_weight=days)
+
+
 def test_early_stopping_needs_two_rows_for_r2():
     """R² of the one row held out of five does not exist."""
     estimator = regressor(early_stopping=True)
@@ -1172,7 +1181,7 @@ def test_a_sparse_code_needs_a_hidden_layer():
         MLPBackpropClassifier((), beta=1.0).fit(X, LABELS)
 
 
-@pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan])
+@pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan, 1j, True, "1", None, [1], 10**400])
 def test_bad_class_weights_are_named(weight):
     with pytest.raises(ValueError, match="class_weight must hold finite weights"):
         MLPBackpropClassifier((3,), class_weight={0: weight}).fit(X, LABELS)
