@@ -13,6 +13,12 @@ from sklearn.utils.validation import assert_all_finite, check_array, validate_da
 from .backprop.blocks import LazyRows, as_floats, chunks
 
 FLOATS = [np.float64, np.float32]
+DATES = (date, timedelta, np.datetime64, np.timedelta64)
+
+# Types that stand for what is missing, by name since pandas need not be there, and those of
+# which a value can be unequal to itself.
+MISSING = {"NoneType", "NAType", "NaTType"}
+UNEQUAL = (Number, np.datetime64, np.timedelta64)
 
 # Where `make docs` is published; below it the pages of the API have the names that Sphinx gives.
 DOCS = "https://skl-sae.readthedocs.io/en/stable/"
@@ -82,15 +88,12 @@ def check_floats(X, input_name="X"):
 def refuse_dates(X, name="X"):
     """Refuse dates and durations, which would become numbers in a unit that nobody has chosen."""
     dtypes = getattr(X, "dtypes", [getattr(X, "dtype", None)])
-    dtypes = dtypes if np.iterable(dtypes) else [dtypes]
+    dtypes = list(dtypes) if np.iterable(dtypes) else [dtypes]
     if any(map(_is_date, dtypes)) or any(isinstance(v, DATES) for v in _first_objects(X, dtypes)):
         raise TypeError(
             f"{name} holds dates or durations: convert them to numbers, for example by "
             "(dates - dates.min()) / np.timedelta64(1, 'D')."
         )
-
-
-DATES = (date, timedelta, np.datetime64, np.timedelta64)
 
 
 def _is_date(dtype):
@@ -143,12 +146,6 @@ def plain(y, name="y"):
         )
     numbers = np.array(values.tolist())
     return numbers if numbers.dtype.kind in "biuf" else y
-
-
-# Types that stand for what is missing, by name since pandas need not be there, and those of
-# which a value can be unequal to itself.
-MISSING = {"NoneType", "NAType", "NaTType"}
-UNEQUAL = (Number, np.datetime64, np.timedelta64)
 
 
 def _objects(y):

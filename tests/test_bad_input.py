@@ -133,6 +133,10 @@ BAD_X = {
         .set_axis(list("abcde"), axis=1),
         "X holds dates or durations",
     ),
+    "a column of objects that are dates": (
+        pd.DataFrame({"a": pd.Series([date(2020, 1, 1)] * 30, dtype=object), "b": X[:, 0]}),
+        "X holds dates or durations",
+    ),
     "a column of dates with time zones": (
         pd.DataFrame({"a": pd.date_range("2020", periods=30, tz="UTC")}),
         "X holds dates or durations",
