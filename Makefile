@@ -10,7 +10,7 @@ endif
 BIN = $(VENV)/$(SCRIPTS)
 TOOLS = -c requirements-tools.txt
 
-.PHONY: demo examples test properties mutants lint oldest nightly package audit bench docs clean
+.PHONY: demo examples test properties mutants lint oldest newest test-newest nightly package audit bench docs clean
 
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
@@ -54,6 +54,25 @@ docs: $(VENV)/.docs
 # The same tests with the oldest versions that pyproject.toml admits.
 oldest: .venv-oldest/.test
 	.venv-oldest/$(SCRIPTS)/python -m pytest -q -n auto
+
+# And with the newest Python that is installed, if it is newer than $(PYTHON), and all that is
+# newest for it. Each is run to see: a shim of pyenv may stand for one that is not there.
+CANDIDATES = python3.14 python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/*/bin/python3)
+IF_NEWER = import sys; v = sys.version_info; this = "%d.%d" % v[:2]; \
+	v[3] == "final" and v[:2] > tuple(map(int, sys.argv[1].split("."))) and print(this, sys.executable)
+
+newest:
+	@set -e; than=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	found=$$(for each in $(CANDIDATES); do "$$each" -c '$(IF_NEWER)' $$than 2>/dev/null || :; done \
+		| sort -V | tail -1 | cut -d' ' -f2-); \
+	if [ -z "$$found" ]; then echo "No Python newer than $$than is installed: make newest tests nothing."; \
+	else $(MAKE) --no-print-directory test-newest NEWEST="$$found"; fi
+
+test-newest:
+	"$(NEWEST)" -m venv --clear .venv-newest
+	.venv-newest/$(SCRIPTS)/python -m pip install --quiet --upgrade pip
+	.venv-newest/$(SCRIPTS)/python -m pip install --quiet --upgrade -e ".[test]" $(TOOLS)
+	.venv-newest/$(SCRIPTS)/python -m pytest -q -n auto
 
 # And with versions to come, which may fail: pre-releases, or what pip is told by NIGHTLY, such
 # as an index of nightly wheels.
@@ -128,5 +147,5 @@ $(VENV)/.dev: pyproject.toml requirements-tools.txt | $(BIN)/python
 	touch $@
 
 clean:
-	rm -rf .venv .venv-ci .venv-oldest .venv-nightly .venv-package .venv-audit $(PICTURES) build dist
+	rm -rf .venv .venv-ci .venv-oldest .venv-newest .venv-nightly .venv-package .venv-audit $(PICTURES) build dist
 	rm -rf docs/generated docs/auto_examples mutants

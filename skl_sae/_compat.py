@@ -1,9 +1,12 @@
 """What is private in scikit-learn or missing from its older versions, in one place."""
 
 from contextlib import nullcontext
+from numbers import Integral
 
+import numpy as np
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils import _param_validation
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
@@ -30,6 +33,21 @@ except ImportError:  # scikit-learn < 1.9
 
         def _init_callback_context(self, **options):
             return _NoContext()
+
+
+class Interval(_param_validation.Interval):
+    """An interval of numbers that can be computed with: True is none, and 10**400 no float."""
+
+    def is_satisfied_by(self, val):
+        """Whether the number lies in the interval."""
+        if isinstance(val, bool) or not isinstance(val, (int, float, np.number)):
+            return False
+        try:
+            return (self.type is Integral or np.isfinite(float(val))) and super().is_satisfied_by(
+                val
+            )
+        except OverflowError:
+            return False
 
 
 __all__ = ["CallbackSupportMixin", "Interval", "StrOptions", "check_sample_weight", "fit_context"]

@@ -18,7 +18,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
-from ._estimator import FLOATS, check_weight_range, is_dask
+from ._estimator import FLOATS, check_weight_range, is_dask, plain, refuse_dates
 from ._tasks import without_callbacks
 from ._threads import alone, blas_on_one_thread
 from .backprop.blocks import aligned, as_floats, chunks, in_precision
@@ -116,7 +116,8 @@ class ChunkedRows:
     def range(self, name=None):
         """The smallest and the largest value; with a name, all are checked to be finite."""
         found = [pair for pair in self.each(_Range(name)) if pair]
-        return min(low for low, _ in found), max(high for _, high in found)
+        lows, highs = zip(*found)
+        return np.min(lows), np.max(highs)  # NaN if there is one
 
     def as_columns(self):
         """The same, as a matrix."""
@@ -129,7 +130,10 @@ class ChunkedRows:
                 "With dask collections y must have one dimension: several labels for each row "
                 "need NumPy arrays."
             )
-        return np.unique(np.concatenate(self.each(_labels)))
+        found = self.each(_labels)
+        if len({labels.dtype.kind for labels in found}) > 1:  # or numbers would become strings
+            found = [labels.astype(object) for labels in found]
+        return np.unique(plain(np.concatenate(found)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,11 +300,11 @@ def _refuse_frames(estimator):
 
 def refuse(estimator):
     """Raise where a parameter asks for what works on rows in one place only."""
-    for name, plain in UNSUPPORTED.items():
-        value = getattr(estimator, name, plain)
-        if value is not plain and value != plain:
+    for name, without in UNSUPPORTED.items():
+        value = getattr(estimator, name, without)
+        if value is not without and value != without:
             raise ValueError(
-                f"{name}={value!r} does not work with dask collections: set it to {plain}, or "
+                f"{name}={value!r} does not work with dask collections: set it to {without}, or "
                 "give NumPy arrays."
             )
 
@@ -333,6 +337,8 @@ def _check_targets(y, numeric):
         raise ValueError(f"y must have one or two dimensions, not {len(y.shape)}.")
     if y.array.dtype.kind == "c":
         raise ValueError("y must be real, not complex: give its parts as two columns.")
+    if y.array.dtype.kind == "O":
+        y = ChunkedRows(y.array.map_blocks(plain, dtype=object, meta=y.array._meta))
     if numeric and y.array.dtype.kind not in "buif":
         y = ChunkedRows(y.array.astype(float))
     if y.array.dtype.kind == "f":
@@ -342,6 +348,7 @@ def _check_targets(y, numeric):
 
 def _checked(X):
     """A dask array of numbers whose chunks hold whole rows."""
+    refuse_dates(X)
     X = _as_array(X)
     if X.ndim != 2:
         raise ValueError(
@@ -361,13 +368,26 @@ def _checked(X):
 
 def _as_array(X):
     """A dask array of a dask collection."""
-    X = X.to_dask_array() if hasattr(type(X), "to_dask_array") else X
+    X = _with_numpy_types(X).to_dask_array() if hasattr(type(X), "to_dask_array") else X
     if not hasattr(type(X), "rechunk"):
         raise TypeError(
             f"Of dask's collections arrays and dataframes are taken, not {type(X).__name__}: "
             "convert it."
         )
     return X
+
+
+def _with_numpy_types(frame):
+    """A dataframe or series whose nullable numbers are floats, as scikit-learn takes pandas'."""
+
+    def convert(dtype):
+        return float if dtype.kind in "biuf" else object
+
+    types = getattr(frame, "dtypes", None)
+    if not hasattr(types, "items"):  # a series
+        return frame if isinstance(types, np.dtype) else frame.astype(convert(types))
+    new = {name: convert(t) for name, t in types.items() if not isinstance(t, np.dtype)}
+    return frame.astype(new) if new else frame
 
 
 def _known_sizes(X):
@@ -537,7 +557,7 @@ class _Range:
                 assert_all_finite(block, input_name=self.name)
             found.append((block.min(), block.max()))
         lows, highs = zip(*found)
-        return min(lows), max(highs)
+        return np.min(lows), np.max(highs)
 
 
 @dataclass

@@ -15,7 +15,13 @@ from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_we
 from ._advice import warn_unless_converged
 from ._dask import ChunkedObjective, ChunkedRows, refuse, validate
 from ._equal_rows import merged
-from ._estimator import Estimator, check_weight_range, is_dask
+from ._estimator import (
+    Estimator,
+    check_weight_range,
+    is_dask,
+    refuse_dates,
+    refuse_nan,
+)
 from ._tasks import FitTasks, without_callbacks
 from ._threads import blas_on_one_thread
 from .backprop.activations import ACTIVATIONS, STEEPNESS
@@ -133,7 +139,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
     """What `SparseAutoencoder` and `MLPBackprop` have in common.
 
     A subclass provides ``_prepare(X, y, sample_weight, reset)``, which validates the
-    data and returns the `Objective`, and calls `_fit` or `_partial_fit`.
+    data and returns the `Objective`, and calls `_fit` or `_partial_fit`; and ``_activations``,
+    the fitted ones of the hidden layers and of the output.
     """
 
     _parameter_constraints = {
@@ -208,6 +215,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
                 "'auto' or False."
             )
         get_loss(loss, output_activation)
+        self._check_size(network.n_params)
         in_chunks = isinstance(X, ChunkedRows)
         if in_chunks:
             refuse(self)
@@ -233,6 +241,20 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
                 "activation 'identity', a hidden layer and no tied weights; set it to 'auto'."
             )
         return objective
+
+    def _check_size(self, n):
+        """Refuse what no computer holds, and what SciPy counts in integers of 32 bits."""
+        if n >= 2**44:
+            raise ValueError(
+                "The network would have more weights than a memory has addresses: choose fewer "
+                "units (n_components or hidden_layer_sizes)."
+            )
+        m = int(self.history_size)
+        if self.solver == "lbfgs" and 2 * m * n + 5 * n + 11 * m**2 + 8 * m >= 2**31:
+            raise ValueError(
+                f"history_size={m} is too large for SciPy's L-BFGS with {n} weights: decrease it, "
+                "choose fewer units, or set solver='cg'."
+            )
 
     # -- initialise and minimise --------------------------------------------------------
 
@@ -292,7 +314,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         if self.warm_start and self.__sklearn_is_fitted__():
             yield partial(self._theta, objective)
             n_random -= 1
-        yield from [partial(self._start, objective, rng, tasks)] * n_random
+        for _ in range(n_random):
+            yield partial(self._start, objective, rng, tasks)
 
     def _start(self, objective, rng, tasks):
         """Random weights, and biases from the data."""
@@ -304,6 +327,14 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
 
     def _theta(self, objective):
         """The fitted weights as a start for this objective."""
+        asked = objective.network.activation, objective.output_activation
+        if asked != self._activations:
+            raise ValueError(
+                "The fit goes on with the activations {!r} of the hidden layers and {!r} of the "
+                "output, not {!r} and {!r}: keep them, or fit anew with warm_start=False.".format(
+                    *self._activations, *asked
+                )
+            )
         fitted = [W.shape for W in self.coefs_]
         if fitted != objective.network.shapes:
             raise ValueError(
@@ -314,22 +345,23 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         return objective.network.pack(self.coefs_, self.intercepts_)
 
     def _minimise(self, objective, theta0, rng, max_iter, watcher=None):
-        options = {"max_iter": max_iter, "tol": self.tol, "patience": self.n_iter_no_change}
+        options = {"max_iter": int(max_iter), "tol": self.tol, "patience": self.n_iter_no_change}
         options["plateau"] = PLATEAU * objective.baseline
         if self.solver != "sgd":
             options["size"], options["unit"] = power_of_two(objective.baseline), objective.unit
         if self.solver == "lbfgs":
-            options["history_size"] = self.history_size
+            options["history_size"] = int(self.history_size)  # SciPy computes sizes from it
             options["eps"] = ROUNDING[objective.X.dtype.itemsize]
             options["stages"] = self._stages(objective, rng)
         elif self.solver == "sgd":
             options["learning_rate"] = self.learning_rate
             if self._by_batches():
-                options["batches"] = lambda: _batches(objective, self.batch_size, rng)
+                options["batches"] = lambda: _batches(objective, int(self.batch_size), rng)
         try:
             watcher = self._watcher(watcher or Watcher())
             return minimise(objective, theta0, solver=self.solver, watcher=watcher, **options)
         except FloatingPointError as error:
+            _refuse_nan(objective)
             raise ValueError(
                 f"{type(self).__name__} can't be fitted: {error}. Scale the data, for "
                 "example with StandardScaler or MinMaxScaler; decrease lam or beta if it is "
@@ -371,6 +403,9 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         coefs, intercepts = objective.network.unpack(result.theta)
         self.coefs_ = [W.astype(dtype) for W in coefs]
         self.intercepts_ = [b.astype(dtype) for b in intercepts]
+        self.activation_ = objective.network.activation
+        # the diagnostics' own, so that parameters changed after the fit wait for the next
+        self._beta, self._rho = objective.beta, objective.rho
         self.loss_ = result.value
         self.loss_curve_ = np.array(result.loss_curve)
         self.n_iter_ = len(result.loss_curve)
@@ -389,7 +424,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         """The output of some consecutive layers for every row of X."""
         with blas_on_one_thread() as n_threads:
             network = self._layers(X.dtype, layers)
-            return no_nan(propagate(X, *network, output_activation, n_threads))
+            return no_nan(propagate(X, *network, output_activation, n_threads), X)
 
     def _over_blocks(self, use, X, layers, output_activation):
         """``use(rows, block, output)`` for every block: see `blocks.over_blocks`."""
@@ -401,14 +436,25 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         coefs = [W.astype(dtype, copy=False) for W in self.coefs_[layers]]
         intercepts = [b.astype(dtype, copy=False) for b in self.intercepts_[layers]]
         sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
-        return Network(sizes, self.activation), coefs, intercepts
+        return Network(sizes, self.activation_), coefs, intercepts
 
 
-def no_nan(output):
-    """The output itself, unless infinite terms of it have cancelled."""
+def no_nan(output, X=None):
+    """The output itself, unless infinite terms of it have cancelled, or X held NaN."""
     if np.isnan(output.min()):
+        if X is not None:
+            refuse_nan(X)
         raise ValueError("X is so large that the output of the network overflows: scale X.")
     return output
+
+
+def _refuse_nan(objective):
+    """Refuse data that only ``assume_finite=True`` has let pass."""
+    for rows, name in ((objective.X, "X"), (objective.Y, "y")):
+        if isinstance(rows, ChunkedRows):
+            rows = np.array([rows.range()])
+        if rows is not None:
+            refuse_nan(rows, name)
 
 
 def _can_project(objective):
@@ -452,6 +498,7 @@ def exact_weights(sample_weight, X):
         return X.weights(sample_weight)
     if sample_weight is None:
         return None
+    refuse_dates(sample_weight, "sample_weight")
     rows = np.empty((X.shape[0], 0))  # their number is what counts
     weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
     largest = weights.max()
@@ -530,14 +577,21 @@ def check_gradient(
             "check_gradient takes a SparseAutoencoder or an MLPBackprop, not a "
             f"{type(estimator).__name__}; of a Pipeline take the last step and transformed data."
         )
-    if not epsilon > 0 or min(max_params, n_directions) < 0 or max_params + n_directions == 0:
+    whole = Interval(Integral, 0, None, closed="left")
+    counts = max_params, n_directions
+    if not (
+        Interval(Real, 0, None, closed="neither").is_satisfied_by(epsilon)
+        and all(map(whole.is_satisfied_by, counts))
+        and any(counts)
+    ):
         raise ValueError(
             "check_gradient needs epsilon > 0 and some parameters or directions to try, not "
-            f"epsilon={epsilon}, max_params={max_params}, n_directions={n_directions}."
+            f"epsilon={epsilon!r}, max_params={max_params!r}, n_directions={n_directions!r}."
         )
     rng = check_random_state(random_state)
     estimator = clone(estimator)
     estimator._validate_params()
+    refuse_dates(X)
     X = check_array(X, accept_sparse="csr", dtype=np.float64)
     objective = estimator._prepare(X, y, sample_weight)
     network = objective.network
@@ -546,6 +600,7 @@ def check_gradient(
     # biases that are not zero show a mistake in their gradient that zero would hide
     theta = network.initialise(rng) + rng.uniform(-0.1, 0.1, size=n_params)
     if not np.isfinite(objective(theta)[0]):
+        _refuse_nan(objective)
         raise ValueError("The objective overflows: scale the data, for example by StandardScaler.")
     with blas_on_one_thread():
         return compare_gradient(

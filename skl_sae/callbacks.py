@@ -65,7 +65,7 @@ class Checkpoint:
     """
 
     def __init__(self, path, every=10):
-        if not (isinstance(every, Integral) and every > 0):
+        if isinstance(every, bool) or not (isinstance(every, Integral) and every > 0):
             raise ValueError(f"every must be a positive number of iterations, not {every!r}.")
         self.path, self.every = Path(path), every
 

@@ -262,12 +262,15 @@ class ConvolveAndPool(
                 "image_shape."
             )
         self.map_shape_ = tuple(
-            (n - size) // self.stride + 1 for n, size in zip((height, width), self.patch_shape)
+            (n - int(size)) // int(self.stride) + 1
+            for n, size in zip((height, width), self.patch_shape)
         )
         # what `transform` uses, so that parameters changed after the fit wait for the next
-        self._patch_shape, self._stride = tuple(self.patch_shape), self.stride
-        self._pool_shape = self.map_shape_ if self.pool_shape is None else tuple(self.pool_shape)
-        _check_shape("pool_shape", self._pool_shape, (2,))
+        self._patch_shape = tuple(map(int, self.patch_shape))
+        self._stride = min(int(self.stride), max(height, width))
+        pool_shape = self.map_shape_ if self.pool_shape is None else self.pool_shape
+        _check_shape("pool_shape", pool_shape, (2,))
+        self._pool_shape = tuple(min(int(k), n) for k, n in zip(pool_shape, self.map_shape_))
         self.grid_shape_ = tuple(-(-n // k) for n, k in zip(self.map_shape_, self._pool_shape))
 
     def _fit_encoder(self, X):
@@ -349,8 +352,8 @@ def _average(codes, shape, rows, columns):
 
 
 def _check_shape(name, shape, lengths):
-    whole = all(isinstance(n, Integral) and n >= 1 for n in shape)
-    if not whole or len(shape) not in lengths:
+    rule = Interval(Integral, 1, None, closed="left")
+    if not all(map(rule.is_satisfied_by, shape)) or len(shape) not in lengths:
         wanted = " or ".join(map(str, lengths))
         raise ValueError(f"{name} must be {wanted} positive integers, not {shape}.")
 

@@ -7,8 +7,9 @@ from scipy.special import expit, rel_entr
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from ._compat import Interval
 from .backprop.activations import STEEPNESS
-from .base import BackpropEstimator, check_weights
+from .base import BackpropEstimator, check_weights, no_nan
 from .mlp_backprop import MLPBackprop
 
 # A unit whose standard deviation is below this share of its mean says little about a row.
@@ -142,7 +143,7 @@ def find_network(estimator, caller):
 
 def default_threshold(network):
     """The activity above which a unit counts as active, if the user names none."""
-    return 0.1 if network.activation in STEEPNESS else 0.0
+    return 0.1 if network.activation_ in STEEPNESS else 0.0
 
 
 def describe_units(network, X, sample_weight=None, threshold=None):
@@ -165,8 +166,8 @@ def describe_units(network, X, sample_weight=None, threshold=None):
     n_active : ndarray of shape (n_components + 1,)
         The share of the rows in which so many units are active.
     """
-    threshold = _check_threshold(network, threshold)
     X = network._check_input(X)
+    threshold = _check_threshold(network, threshold)
     weights = check_weights(sample_weight, X)
     weights = np.ones(X.shape[0]) if weights is None else weights.astype(float)
     of_block = {}  # combined in order: the same bits for any number of threads
@@ -174,7 +175,7 @@ def describe_units(network, X, sample_weight=None, threshold=None):
     def measure(rows, block, Z):
         counts = weights[rows] > 0
         if counts.any():
-            on, off = _activity(Z[counts], network.activation)
+            on, off = _activity(no_nan(Z[counts], block), network.activation_)
             of_block[rows.start] = _statistics(on, off, weights[rows][counts], threshold)
 
     network._over_blocks(measure, X, _code_layers(network), "identity")
@@ -186,10 +187,10 @@ def describe_units(network, X, sample_weight=None, threshold=None):
 def _check_threshold(network, threshold):
     if threshold is None:
         return default_threshold(network)
-    highest = 0.5 if network.activation in STEEPNESS else np.inf
-    if not isinstance(threshold, Real) or not 0 <= threshold <= highest:
+    highest = 0.5 if network.activation_ in STEEPNESS else np.inf
+    if not Interval(Real, 0, highest, closed="both").is_satisfied_by(threshold):
         raise ValueError(
-            f"threshold must be a number from 0 to {highest} for {network.activation} units, "
+            f"threshold must be a number from 0 to {highest} for {network.activation_} units, "
             f"not {threshold!r}."
         )
     return threshold
@@ -197,9 +198,11 @@ def _check_threshold(network, threshold):
 
 def _code_layers(network):
     """The layers up to the code."""
-    if isinstance(network, MLPBackprop):
-        return slice(network._transform_layer(len(network.coefs_) - 1) + 1)
-    return slice(1)
+    if not isinstance(network, MLPBackprop):
+        return slice(1)
+    if network.transform_layer_ is None:
+        raise ValueError("The network has no hidden layer, and so no code to describe.")
+    return slice(network.transform_layer_ + 1)
 
 
 def _activity(Z, activation):
@@ -230,7 +233,7 @@ def _statistics(on, off, s, threshold):
 def _of_units(sums, network, threshold):
     """Combine the blocks; scatters by the formula of Chan, Golub and LeVeque (1983)."""
     share = sums["weight"] / sums["weight"].sum()
-    on, off, rho = share @ sums["on"], share @ sums["off"], network.rho
+    on, off, rho = share @ sums["on"], share @ sums["off"], network._rho
     within = sums["scatter"].sum(axis=0) / sums["weight"].sum()
     variance = within + share @ (sums["on"] - on) ** 2
     kl = rel_entr(rho, on) + rel_entr(1 - rho, off)

@@ -635,7 +635,7 @@ class CodeDisplay:
             units,
             n_active,
             threshold=default_threshold(network) if threshold is None else threshold,
-            rho=network.rho if network.beta > 0 else None,
+            rho=network._rho if network._beta > 0 else None,
         )
         return display.plot(
             ax, mean_kw=mean_kw, spread_kw=spread_kw, rho_line_kw=rho_line_kw, bar_kw=bar_kw
@@ -813,9 +813,9 @@ def _feature_names(before, network):
 def _reconstruct(before, sae, X, back):
     """Rows and their reconstructions: back in the units of X, if that can be."""
     if before is None:
-        return X, sae.predict(X)
+        return X, sae.inverse_transform(sae.transform(X))  # sparse rows too
     inner = before.transform(X)
-    reconstructions = sae.predict(inner)
+    reconstructions = sae.inverse_transform(sae.transform(inner))
     if back and hasattr(before, "inverse_transform"):
         return X, before.inverse_transform(reconstructions)
     return inner, reconstructions

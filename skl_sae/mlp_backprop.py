@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from inspect import cleandoc
 from numbers import Integral, Real
 
 import numpy as np
@@ -21,9 +22,15 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._advice import warn_if_constant
-from ._compat import Interval, StrOptions, fit_context
+from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._dask import ChunkedRows, by_chunks, in_memory, refuse
-from ._estimator import is_dask
+from ._estimator import (
+    check_weight_range,
+    is_dask,
+    plain,
+    refuse_dates,
+    refuse_nan,
+)
 from ._targets import Standardised, mean_and_scale
 from ._tasks import without_callbacks
 from .backprop.blocks import in_precision, propagate
@@ -40,10 +47,21 @@ from .base import (
 from .pretraining import autoencoders, pretrain
 
 
+def _task(estimator):
+    """That of the fit, or before a fit the parameter."""
+    return getattr(estimator, "task_", estimator.task)
+
+
 def _is_classification(estimator):
-    task = getattr(estimator, "task_", estimator.task)
-    if task != "classification":
+    if _task(estimator) != "classification":
         raise AttributeError("Probabilities exist only with task='classification'.")
+    return True
+
+
+def _has_hidden_layer(estimator):
+    n_hidden = getattr(estimator, "n_layers_", 2 + np.size(estimator.hidden_layer_sizes)) - 2
+    if n_hidden == 0:
+        raise AttributeError("A network without hidden layers has no code: there is no transform.")
     return True
 
 
@@ -137,10 +155,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         Whether "lbfgs" runs on the hidden layers alone, the output layer being solved
         exactly at each step ([5]_): the same objective and the same minima, in several
         times fewer iterations. For regression with a hidden layer. "auto" does so where
-        λ > 0, there are at least as many rows as units h of the last hidden layer, and
-        the h × h system is cheap beside the other products. A run on all weights ends
-        the fit, and takes over where the system is ill-conditioned. With True and λ = 0
-        nothing bounds the output layer: its weights can become huge.
+        λ > 0 for the output layer (in float32 λ > 6e-6), there are at least as many rows
+        as units h of the last hidden layer, and the h × h system is cheap beside the
+        other products. A run on all weights ends the fit, and takes over where the system
+        is ill-conditioned. With True and λ = 0 nothing bounds the output layer: its
+        weights can become huge.
     learning_rate : float, default=0.1
         Step length of "sgd"; the other solvers find theirs by line search.
     batch_size : int, default=None
@@ -170,10 +189,16 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     target_mean_, target_scale_ : ndarray of shape (n_outputs,)
         Mean and scale of each column of y (regression only): a prediction is
         ``target_mean_ + target_scale_ * output``.
+    n_layers_ : int
+        Number of layers, those of the inputs and of the outputs included.
     n_outputs_ : int
         Number of units of the last layer.
+    activation_ : str
+        Activation of the hidden layers.
     out_activation_ : {"softmax", "logistic", "identity"}
         Activation of the last layer.
+    transform_layer_ : int or None
+        The hidden layer that `transform` returns, counted from 0; None without any.
     task_ : str
         The task of the fit.
     loss_ : float
@@ -181,6 +206,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         start, unless early stopping has chosen.
     loss_curve_ : ndarray of shape (n_iter_,)
         J after each iteration (with mini-batches its mean over the epoch).
+    best_loss_ : float or None
+        The lowest value of ``loss_curve_``, also where it is that of a sample of the rows;
+        None with early stopping.
     validation_scores_ : ndarray of shape (n_iter_,)
         Accuracy or R² on the held-out rows after each iteration (early stopping only).
     best_validation_score_ : float
@@ -241,7 +269,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         **BackpropEstimator._parameter_constraints,
         "lam": [Interval(Real, 0, None, closed="left"), "array-like"],
         "pretraining": [BaseEstimator, list, tuple, None],
-        "transform_layer": [Integral],
+        "transform_layer": [Interval(Integral, None, None, closed="neither")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     }
@@ -347,7 +375,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     @available_if(BackpropEstimator._uses_sgd)
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, *, classes=None, sample_weight=None):
         """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
 
         Parameters
@@ -367,6 +395,11 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         MLPBackprop
             The estimator.
         """
+        self._partial_fit(self._prepare_step(X, y, sample_weight, classes))
+        return self
+
+    def _prepare_step(self, X, y, sample_weight, classes=None):
+        """The objective that `partial_fit` takes a step on."""
         self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit can't stop early: set early_stopping=False.")
@@ -381,8 +414,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         first = not self.__sklearn_is_fitted__()
         if classes is None and not first:
             classes = getattr(self, "classes_", None)
-        self._partial_fit(self._prepare(X, y, sample_weight, first, classes))
-        return self
+        return self._prepare(X, y, sample_weight, first, classes)
 
     @by_chunks
     def predict(self, X):
@@ -443,6 +475,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def transform(self, X):
         """Compute the activations of the hidden layer ``transform_layer``.
 
+        Networks without hidden layers have no such method, and are no transformers.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -454,9 +488,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             The activations.
         """
         X = self._check_input(X)
-        layers = slice(self._transform_layer(len(self.coefs_) - 1) + 1)
-        return self._propagate(X, layers, self.activation)
+        return self._propagate(X, slice(self.transform_layer_ + 1), self.activation_)
 
+    @available_if(_has_hidden_layer)
     def get_feature_names_out(self, input_features=None):
         """Name the columns of `transform`.
 
@@ -471,7 +505,6 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             Such as "mlpbackpropclassifier0".
         """
         check_is_fitted(self)
-        self._transform_layer(len(self.coefs_) - 1)  # or raise
         return super().get_feature_names_out(input_features)
 
     def score(self, X, y, sample_weight=None):
@@ -494,14 +527,15 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         prediction = self.predict(X)
         if is_dask(prediction):
             y, prediction, sample_weight = in_memory(y, prediction, sample_weight)
+        y = plain(y)
         metric = accuracy_score if self.task_ == "classification" else _r2
-        return metric(y, prediction, sample_weight=_in_scale(sample_weight))
+        return metric(y, prediction, sample_weight=_in_scale(sample_weight, prediction))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        if self.task == "classification":
+        if _task(self) == "classification":
             tags.estimator_type = "classifier"
             tags.classifier_tags = ClassifierTags(multi_label=True)
         else:
@@ -526,8 +560,10 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
                 f"The fit goes on with task={self.task_!r}, not {self.task!r}: fit anew with "
                 "warm_start=False."
             )
+        if self.task == "regression":
+            refuse_dates(y, "y")
         X, y = self._validate_input(
-            X, y=y, reset=reset, multi_output=True, y_numeric=self.task == "regression"
+            X, y=plain(y), reset=reset, multi_output=True, y_numeric=self.task == "regression"
         )
         sample_weight = exact_weights(sample_weight, X)
         if self.task == "classification":
@@ -547,20 +583,18 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         )
         if self.pretraining is not None:
             autoencoders(self.pretraining, sizes[:-1], self.activation)  # or raise
-        self.task_, self.out_activation_, self.n_outputs_ = self.task, out_activation, Y.shape[1]
         return objective
 
     def _warn_if_useless(self, objective, result):
         warn_if_constant(self, objective, result)
 
     def _lams(self, network):
-        lams = np.ravel(np.asarray(self.lam, dtype=object)).tolist()
         if isinstance(self.lam, Real):
             return self.lam
-        n_layers = len(network.shapes)
-        if len(lams) != n_layers or not all(
-            isinstance(lam, Real) and 0 <= lam < np.inf for lam in lams
-        ):
+        n_layers, lams = len(network.shapes), np.asarray(self.lam, dtype=object)
+        lams = [lams.item()] * n_layers if lams.ndim == 0 else lams.ravel().tolist()
+        rule = Interval(Real, 0, None, closed="left")
+        if len(lams) != n_layers or not all(map(rule.is_satisfied_by, lams)):
             raise ValueError(
                 f"lam must be one number, or hold one of at least 0 for each of the {n_layers} "
                 f"layers, the output layer included, not {self.lam!r}."
@@ -569,7 +603,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     def _hidden_sizes(self):
         sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=object)).tolist()
-        if any(not isinstance(n, Integral) or n < 1 for n in sizes):
+        rule = Interval(Integral, 1, None, closed="left")
+        if not all(map(rule.is_satisfied_by, sizes)):
             raise ValueError(
                 "hidden_layer_sizes must hold integers of at least 1, not "
                 f"{self.hidden_layer_sizes!r}."
@@ -579,8 +614,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def _check_hidden_layers(self, n_hidden):
         if self.beta > 0 and n_hidden == 0:
             raise ValueError("beta > 0 asks for a sparse code, but there is no hidden layer.")
-        if n_hidden > 0:
-            self._transform_layer(n_hidden)
+        self._transform_layer(n_hidden)  # or raise
 
     def _output_activation(self, loss):
         if self.task == "regression":
@@ -594,7 +628,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             labels, multilabel = y.unique(), False
         else:
             y, labels, multilabel = _labels(y)
-        new = np.unique(labels if classes is None else classes)
+        new = np.unique(labels if classes is None else plain(classes, "classes"))
         unknown = np.setdiff1d(labels, new)
         if len(unknown):
             raise ValueError(f"y has labels that are not in classes: {unknown.tolist()}.")
@@ -635,10 +669,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         if self.class_weight == "balanced":  # weights count by their ratios
             totals = np.bincount(index, weights=weights, minlength=len(self.classes_))
             return check_weights(weights / np.where(totals > 0, totals, 1)[index], Y)
-        by_class = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[index]
-        )
-        if not (np.isfinite(by_class).all() and (by_class >= 0).all() and by_class.any()):
+        rule = Interval(Real, 0, None, closed="left")
+        by_class = np.zeros(1)
+        if all(map(rule.is_satisfied_by, self.class_weight.values())):
+            by_class = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_[index]
+            )
+        if not by_class.any():
             raise ValueError(
                 "class_weight must hold finite weights, none negative and not all zero, "
                 f"not {self.class_weight}."
@@ -739,6 +776,21 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             )
         return objective.rows(train), objective.rows(held_out).data()
 
+    # -- store --------------------------------------------------------------------------
+
+    def _store(self, objective, result):
+        super()._store(objective, result)
+        sizes = objective.network.sizes
+        self.task_, self.out_activation_ = self.task, objective.output_activation
+        self.n_outputs_, self.n_layers_ = sizes[-1], len(sizes)
+        self.transform_layer_ = self._transform_layer(len(sizes) - 2)
+        lowest = float(min(result.loss_curve, default=result.value))
+        self.best_loss_ = None if self.early_stopping else lowest
+
+    @property
+    def _activations(self):
+        return self.activation_, self.out_activation_
+
     # -- predict ------------------------------------------------------------------------
 
     def _raw_output(self, X):
@@ -767,7 +819,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return softmax(scores, axis=1), log_softmax(scores, axis=1)
 
     def _transform_layer(self, n_hidden):
-        """The index of the layer that `transform` returns, counted from the first."""
+        """The hidden layer that `transform` returns, counted from 0; None if there is none."""
+        if n_hidden == 0:
+            return None
         if not -n_hidden <= self.transform_layer < n_hidden:
             raise ValueError(
                 f"transform_layer={self.transform_layer} does not exist: the network has "
@@ -777,11 +831,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     @property
     def _n_features_out(self):
-        try:
-            layer = self._transform_layer(len(self.coefs_) - 1)
-        except ValueError as error:  # as a missing attribute, so that `dir` works
-            raise AttributeError(str(error)) from None
-        return self.coefs_[layer].shape[1]
+        _has_hidden_layer(self)  # or raise what a missing attribute raises, so that `dir` works
+        return self.coefs_[self.transform_layer_].shape[1]
+
+
+# Here, because scikit-learn wraps the methods of a class body, and drops such a condition.
+MLPBackprop.transform = available_if(_has_hidden_layer)(MLPBackprop.transform)
+MLPBackprop.fit_transform = available_if(_has_hidden_layer)(MLPBackprop.fit_transform)
 
 
 class EarlyStopping(Monitor):
@@ -858,6 +914,8 @@ class _Binarised:
 
 def _labels(y):
     """The targets as an array, the labels, and whether a row may have several."""
+    if y.dtype.kind == "f":
+        refuse_nan(y if y.ndim == 2 else y[:, np.newaxis], "y")
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y")
     if kind == "multiclass-multioutput":
@@ -881,15 +939,20 @@ def _labels(y):
 def _r2(y, prediction, sample_weight):
     """R²; minus infinity if the squared errors overflow."""
     score = r2_score(y, prediction, sample_weight=sample_weight)
-    return -np.inf if np.isnan(score) and len(prediction) > 1 else score
+    if not np.isnan(score) or len(prediction) == 1:
+        return score
+    refuse_nan(np.reshape(y, (len(prediction), -1)), "y")
+    return -np.inf
 
 
-def _in_scale(sample_weight):
+def _in_scale(sample_weight, rows):
     """The weights times a power of two, the largest near one: only their ratios count."""
     if sample_weight is None:
         return None
-    weights = np.asarray(sample_weight, dtype=float)
-    return np.ldexp(weights, -np.frexp(weights.max(initial=0))[1])
+    refuse_dates(sample_weight, "sample_weight")
+    weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
+    check_weight_range(weights.min(), weights.max())
+    return np.ldexp(weights, -np.frexp(weights.max())[1])
 
 
 def _label_index(Z):
@@ -907,14 +970,15 @@ def _doc_for(summary, without, example):
     """The docstring of `MLPBackprop` for a subclass that lacks some of its entries."""
     if MLPBackprop.__doc__ is None:  # python -OO
         return None
-    doc, _, _ = MLPBackprop.__doc__.partition("    Examples\n")
+    # cleandoc, since Python takes the indentation away from 3.13 on
+    doc, _, _ = cleandoc(MLPBackprop.__doc__).partition("Examples\n")
     _, _, body = doc.partition("\n")
-    entries = re.split(r"\n(?=    \w+ : )", body)
-    kept = [entry for entry in entries if entry.split(" : ")[0].strip() not in without]
+    entries = re.split(r"\n(?=\w+ : )", body)
+    kept = [entry for entry in entries if entry.split(" : ")[0] not in without]
     # An entry that ends a section carries the next section's heading with it.
     lost = [entry for entry in entries if entry not in kept]
     assert not any("\n\n" in entry for entry in lost), "a dropped entry ends a section"
-    return summary + "\n" + "\n".join(kept) + "    Examples\n    --------\n" + example
+    return summary + "\n" + "\n".join(kept) + "Examples\n--------\n" + cleandoc(example) + "\n"
 
 
 class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
@@ -1074,7 +1138,9 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         )
 
     @available_if(BackpropEstimator._uses_sgd)
-    def partial_fit(self, X, y, sample_weight=None):
+    @all_or_nothing
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, *, sample_weight=None):
         """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
 
         Parameters
@@ -1091,4 +1157,5 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         MLPBackpropRegressor
             The estimator.
         """
-        return super().partial_fit(X, y, sample_weight=sample_weight)
+        self._partial_fit(self._prepare_step(X, y, sample_weight))
+        return self

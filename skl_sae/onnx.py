@@ -183,7 +183,8 @@ def _sizes(model, method):
         return n_features, 1
     if method == "predict":
         return n_features, getattr(model, "n_outputs_", n_features)
-    n_codes = len(model.get_feature_names_out())
+    is_network = isinstance(model, MLPBackprop)  # without hidden layers this says so
+    n_codes = model._n_features_out if is_network else len(model.get_feature_names_out())
     return (n_features, n_codes) if method == "transform" else (n_codes, n_features)
 
 
@@ -321,7 +322,7 @@ def _layers(graph, A, coefs, intercepts, *activations):
 
 def _autoencoder(graph, model, method, X):
     layers = {"transform": slice(1), "inverse_transform": slice(1, 2)}.get(method, slice(2))
-    activations = (model.activation, model.output_activation)[layers]
+    activations = (model.activation_, model.output_activation_)[layers]
     output = _layers(graph, X, model.coefs_[layers], model.intercepts_[layers], *activations)
     if method != "score_samples":
         return [output]
@@ -333,9 +334,9 @@ def _autoencoder(graph, model, method, X):
 def _network(graph, model, method, X):
     n_hidden = len(model.coefs_) - 1
     if method == "transform":
-        n_hidden = model._transform_layer(n_hidden) + 1
+        n_hidden = model.transform_layer_ + 1
     hidden = slice(n_hidden)
-    activations = [model.activation] * n_hidden
+    activations = [model.activation_] * n_hidden
     A = _layers(graph, X, model.coefs_[hidden], model.intercepts_[hidden], *activations)
     if method == "transform":
         return [A]
@@ -398,13 +399,13 @@ def _normalizer(graph, model, method, X):
     centred = graph.add("Sub", X, graph.add("Gather", X, np.array([0]), axis=1))
     mean = graph.add("MatMul", centred, np.full((n, 1), 1 / n))
     patches = graph.add("Sub", centred, mean)
-    if model.n_std is None:
+    if model._n_std is None:
         return [patches]
     limit = model._limit(graph.dtype)
     patches = graph.add("Min", graph.add("Max", patches, -limit), limit)
-    if model.feature_range is None:
+    if model._feature_range is None:
         return [patches]
-    low, high = map(float, model.feature_range)
+    low, high = map(float, model._feature_range)
     patches = graph.add("Add", graph.add("Div", patches, limit or 1.0), 1.0)
     return [graph.add("Add", graph.add("Mul", patches, (high - low) / 2), low)]
 

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, fit_context
 from ._dask import by_chunks
-from ._estimator import Estimator, check_floats
+from ._estimator import Estimator, check_floats, refuse_nan
 from .backprop.blocks import row_blocks
 from .base import all_or_nothing, check_weights
 
@@ -163,7 +163,7 @@ class ZCAWhitening(_DenseTransformer):
             for rows in row_blocks(len(X), BLOCK_ROWS):
                 centred = (X[rows] - self.mean_).astype(X.dtype, copy=False)
                 np.matmul(centred, whitening, out=white[rows])
-        return _finite_result(white, "set a larger epsilon")
+        return _finite_result(white, X, "set a larger epsilon")
 
     @by_chunks
     def inverse_transform(self, X):
@@ -189,7 +189,7 @@ class ZCAWhitening(_DenseTransformer):
         with np.errstate(over="ignore", invalid="ignore"):
             X = white @ self.dewhitening_.astype(white.dtype, copy=False)
             X += self.mean_
-        return _finite_result(X, "set a smaller epsilon")
+        return _finite_result(X, white, "set a smaller epsilon")
 
     def _store(self, eigenvalues, eigenvectors):
         variances = np.maximum(eigenvalues[::-1], 0)  # below zero by rounding only
@@ -306,6 +306,9 @@ class PatchNormalizer(_DenseTransformer):
         self._check_range()
         X = self._validate_rows(X)
         self.std_ = _std_within_rows(X)
+        # what `transform` uses, so that parameters changed after the fit wait for the next
+        self._n_std = self.n_std
+        self._feature_range = self.feature_range and tuple(self.feature_range)
         return self
 
     @by_chunks
@@ -327,17 +330,17 @@ class PatchNormalizer(_DenseTransformer):
         with np.errstate(over="ignore", invalid="ignore"):
             for rows in row_blocks(len(X), BLOCK_ROWS):
                 normalised[rows] = self._normalise(X[rows])
-        return _finite_result(normalised, "choose a narrower feature_range")
+        return _finite_result(normalised, X, "choose a narrower feature_range")
 
     def _normalise(self, X):
         patches = _centre_rows(X)
-        if self.n_std is None:
+        if self._n_std is None:
             return patches
         limit = self._limit(X.dtype)
         np.clip(patches, -limit, limit, out=patches)
-        if self.feature_range is None:
+        if self._feature_range is None:
             return patches
-        low, high = map(float, self.feature_range)
+        low, high = map(float, self._feature_range)
         patches /= limit or 1.0  # where no row varied, all are zero
         patches += 1
         patches *= (high - low) / 2
@@ -347,7 +350,7 @@ class PatchNormalizer(_DenseTransformer):
     def _limit(self, dtype):
         """Where values are cut; in this type it may not underflow, unless no row varied."""
         smallest = float(np.finfo(dtype).smallest_subnormal) if self.std_ > 0 else 0.0
-        return max(float(self.n_std) * self.std_, smallest)
+        return max(float(self._n_std) * self.std_, smallest)
 
     def _check_range(self):
         if self.feature_range is None:
@@ -357,7 +360,8 @@ class PatchNormalizer(_DenseTransformer):
                 "n_std=None leaves values without bounds, which can't be mapped to "
                 f"feature_range={self.feature_range}: set feature_range=None too, or give n_std."
             )
-        numbers = [v for v in self.feature_range if isinstance(v, Real) and np.isfinite(v)]
+        rule = Interval(Real, None, None, closed="neither")
+        numbers = [v for v in self.feature_range if rule.is_satisfied_by(v)]
         if not len(numbers) == len(self.feature_range) == 2 or numbers[0] >= numbers[1]:
             raise ValueError(
                 "feature_range must be two numbers (low, high) with low < high, not "
@@ -381,7 +385,7 @@ def _mean_and_covariance(X, weights):
         # the distance from a row: the mean of a constant column is exact
         mean = first + sum(s @ D for s, D in weighted(first)) / total
         covariance = sum(scatter(s, D) for s, D in weighted(mean)) / total
-    return mean, _finite(covariance)
+    return mean, _finite(covariance, X)
 
 
 def _symmetric(axes, values):
@@ -407,16 +411,19 @@ def _std_within_rows(X):
             varies = varies or centred.any()
     if varies and total < UNDERFLOW:
         raise ValueError("X is so small that its squares underflow: scale it.")
-    return float(np.sqrt(_finite(total) / (X.shape[0] * X.shape[1])))
+    return float(np.sqrt(_finite(total, X) / (X.shape[0] * X.shape[1])))
 
 
-def _finite(squares):
+def _finite(squares, X=None):
     if not np.isfinite(squares).all():
+        if X is not None:
+            refuse_nan(X)
         raise ValueError("X is so large that its squares overflow: scale it.")
     return squares
 
 
-def _finite_result(X, remedy):
-    if not (np.isfinite(X.min()) and np.isfinite(X.max())):
-        raise ValueError(f"The result overflows in {X.dtype}: scale X, or {remedy}.")
-    return X
+def _finite_result(result, X, remedy):
+    if not (np.isfinite(result.min()) and np.isfinite(result.max())):
+        refuse_nan(X)
+        raise ValueError(f"The result overflows in {result.dtype}: scale X, or {remedy}.")
+    return result

@@ -59,14 +59,16 @@ def _autoencoder(given, shape, activation):
             "pretraining takes a SparseAutoencoder, a fitted one in a FrozenEstimator, or a "
             f"list with one for each hidden layer, not {encoder!r}."
         )
-    if encoder.activation != activation:
+    if frozen:
+        check_is_fitted(encoder)
+    own = encoder.activation_ if frozen else encoder.activation
+    if own != activation:
         raise ValueError(
             f"The hidden layers have activation={activation!r}, but an autoencoder of "
-            f"pretraining has {encoder.activation!r}: set both to the same."
+            f"pretraining has {own!r}: set both to the same."
         )
     if not frozen:
         return clone(encoder).set_params(n_components=shape[1])
-    check_is_fitted(encoder)
     if encoder.coefs_[0].shape != shape:
         raise ValueError(
             "A fitted autoencoder of pretraining encodes {} features as {} components, but "
@@ -105,7 +107,7 @@ def pretrain(encoders, X, sample_weight, rng, tasks):
                 encoder.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
             with tasks.of(encoder, f"autoencoder {len(coefs) + 1}"):
                 encoder.fit(code, sample_weight=sample_weight)
-        code = encoder._propagate(code, slice(1), encoder.activation)
+        code = encoder._propagate(code, slice(1), encoder.activation_)
         coefs.append(encoder.coefs_[0])
         intercepts.append(encoder.intercepts_[0])
     return coefs, intercepts, code

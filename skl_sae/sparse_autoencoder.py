@@ -86,10 +86,11 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Whether "lbfgs" runs on the encoder alone, the decoder being solved exactly at
         each step ([6]_): the same objective and the same minima, in several times fewer
         iterations. It needs ``output_activation="identity"``, squared error and untied
-        weights. "auto" does so where λ > 0, there are at least as many rows as
-        components h, and the h × h system is cheap beside the other products. A run on
-        all weights ends the fit, and takes over where the system is ill-conditioned.
-        With True and λ = 0 nothing bounds the decoder: its weights can become huge.
+        weights. "auto" does so where λ > 0 (in float32 λ > 6e-6), there are at least as
+        many rows as components h, and the h × h system is cheap beside the other
+        products. A run on all weights ends the fit, and takes over where the system is
+        ill-conditioned. With True and λ = 0 nothing bounds the decoder: its weights can
+        become huge.
     learning_rate : float, default=0.1
         Step length of "sgd"; the other solvers find theirs by line search.
     batch_size : int, default=None
@@ -117,6 +118,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         The weights of each hidden unit, W₁ transposed.
     mean_activation_, std_activation_ : ndarray of shape (n_components,)
         Mean and standard deviation of the activation of each hidden unit on the training data.
+    activation_, output_activation_ : str
+        The activations of the fit.
     loss_ : float
         The objective J of all rows at the end, penalties included; no higher than at the
         start.
@@ -304,7 +307,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         ndarray of shape (n_samples, n_components)
             The code of each row.
         """
-        return self._propagate(self._check_input(X), slice(1), self.activation)
+        return self._propagate(self._check_input(X), slice(1), self.activation_)
 
     @by_chunks
     def inverse_transform(self, X):
@@ -327,7 +330,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
                 f"X has {code.shape[1]} columns, but codes of this {type(self).__name__} "
                 f"have {self._n_features_out}."
             )
-        return self._propagate(code, slice(1, 2), self.output_activation)
+        return self._propagate(code, slice(1, 2), self.output_activation_)
 
     @by_chunks
     def predict(self, X):
@@ -335,15 +338,21 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
+        X : array-like of shape (n_samples, n_features)
+            Data. Sparse rows are refused, because their reconstruction is dense.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
             The reconstruction of each row.
         """
-        return self._propagate(self._check_input(X), slice(2), self.output_activation)
+        X = self._check_input(X)
+        if issparse(X):
+            raise TypeError(
+                "The reconstruction of sparse rows is dense: ask for it by "
+                "inverse_transform(transform(X)), or give X.toarray()."
+            )
+        return self._propagate(X, slice(2), self.output_activation_)
 
     @by_chunks
     def score_samples(self, X):
@@ -396,6 +405,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         return 1 - unexplained / total
 
     @property
+    def _activations(self):
+        return self.activation_, self.output_activation_
+
+    @property
     def components_(self):
         return self.coefs_[0].T
 
@@ -411,7 +424,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def _prepare(self, X, y=None, sample_weight=None, reset=True):
         X = self._validate_input(X, reset=reset)
         X, _, weights = self._merge(X, None, exact_weights(sample_weight, X))
-        sizes = X.shape[1], self.n_components, X.shape[1]
+        sizes = X.shape[1], int(self.n_components), X.shape[1]
         objective = self._make_objective(
             Network(sizes, self.activation, self.tied_weights),
             X,
@@ -447,6 +460,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def _store(self, objective, result):
         super()._store(objective, result)
+        self.output_activation_ = objective.output_activation
         X = objective.X
         codes, squares, weights = zip(
             *self._over_chunks("_sums_of_codes", X, objective.sample_weight)
@@ -472,7 +486,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         def add(rows, block, code):
             sums[rows.start] = np.array([s[rows] @ code, s[rows] @ np.square(code)])
 
-        self._over_blocks(add, X, slice(1), self.activation)
+        self._over_blocks(add, X, slice(1), self.activation_)
         codes, squares = sum(sums[start] for start in sorted(sums))
         return codes, squares, s.sum()
 
@@ -493,8 +507,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             output -= block
             errors[rows] = np.einsum("ij,ij->i", output, output)
 
-        self._over_blocks(measure, X, slice(2), self.output_activation)
-        return no_nan(errors)
+        self._over_blocks(measure, X, slice(2), self.output_activation_)
+        return no_nan(errors, X)
 
 
 @dataclass

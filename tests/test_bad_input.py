@@ -1,16 +1,34 @@
 """Bad input gets one clear sentence, and a fit that fails leaves nothing half done."""
 
 import warnings
+from datetime import date, timedelta
+from fractions import Fraction
+from functools import partial
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from skl_sae import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae import (
+    MLPBackprop,
+    MLPBackpropClassifier,
+    MLPBackpropRegressor,
+    PatchNormalizer,
+    SparseAutoencoder,
+    ZCAWhitening,
+    check_gradient,
+    code_diagnostics,
+)
 from skl_sae.backprop.objective import Objective
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -102,6 +120,31 @@ BAD_X = {
     "no columns": (X[:, :0], "0 feature"),
     "ragged": ([[0.1, 0.2, 0.3, 0.4], [0.5]] * 15, "inhomogeneous|sequence"),
     "strings": (np.full((30, 4), "x"), "could not convert string to float"),
+    "dates": (np.full((30, 4), "2020-01-01", "M8[D]"), "X holds dates or durations"),
+    "durations": (np.full((30, 4), 7, "m8[s]"), "X holds dates or durations"),
+    "a list of dates": ([[date(2020, 1, 1)] * 4] * 30, "X holds dates or durations"),
+    "objects that are durations": (
+        np.full((30, 4), timedelta(1), dtype=object),
+        "X holds dates or durations",
+    ),
+    "a column of dates": (
+        pd.DataFrame(X)
+        .assign(when=pd.date_range("2020", periods=30))
+        .set_axis(list("abcde"), axis=1),
+        "X holds dates or durations",
+    ),
+    "a column of objects that are dates": (
+        pd.DataFrame({"a": pd.Series([date(2020, 1, 1)] * 30, dtype=object), "b": X[:, 0]}),
+        "X holds dates or durations",
+    ),
+    "a column of dates with time zones": (
+        pd.DataFrame({"a": pd.date_range("2020", periods=30, tz="UTC")}),
+        "X holds dates or durations",
+    ),
+    "a column of dates of polars": (
+        pl.DataFrame({"a": [0.5] * 30, "b": [date(2020, 1, 1)] * 30}),
+        "X holds dates or durations",
+    ),
     "a string": ("words", "Expected 2D array|could not convert"),
     "None": (None, "Expected 2D array"),
 }
@@ -206,7 +249,17 @@ COMMON_BAD = [
     ("rho", np.nan),
     ("lam", -1e-9),
     ("lam", np.inf),
+    ("lam", np.nan),
+    ("lam", 10**400),
+    ("lam", Fraction(1, 3)),
     ("beta", -1),
+    ("beta", True),
+    ("tol", 1j),
+    ("max_iter", True),
+    ("history_size", 2**31),
+    ("history_size", 10**30),
+    ("history_size", 13_972),
+    ("history_size", True),
     ("beta", "3"),
     ("activation", "sigmoid"),
     ("solver", "adam"),
@@ -225,6 +278,10 @@ SAE_BAD = [
     ("n_components", 0),
     ("n_components", 2.5),
     ("n_components", None),
+    ("n_components", True),
+    ("n_components", 10**30),
+    ("n_components", 10**400),
+    ("lam", np.array([1e-3])),
     ("output_activation", "softmax"),
     ("output_activation", "relu"),
     ("loss", "hinge"),
@@ -239,8 +296,22 @@ MLP_BAD = [
     ("hidden_layer_sizes", ("3",)),
     ("hidden_layer_sizes", "3"),
     ("hidden_layer_sizes", None),
+    ("hidden_layer_sizes", True),
+    ("hidden_layer_sizes", (True,)),
+    ("hidden_layer_sizes", np.array([True])),
+    ("hidden_layer_sizes", 10.0),
+    ("hidden_layer_sizes", (10.0,)),
+    ("hidden_layer_sizes", 10**30),
+    ("hidden_layer_sizes", (3, 10**400)),
     ("lam", np.array(-1e-9)),
+    ("lam", np.array(np.nan)),
+    ("lam", [np.nan]),
+    ("lam", [1e-3, np.nan]),
+    ("lam", [1e-3, 1j]),
+    ("lam", [1e-3, True]),
+    ("lam", [1e-3, "1"]),
     ("transform_layer", 0.5),
+    ("transform_layer", False),
     ("validation_fraction", 1.0),
     ("n_iter_no_change", 0),
 ]
@@ -260,6 +331,27 @@ def test_bad_parameter_is_named(estimator, name, value):
     with pytest.raises(ValueError, match=name):
         fit(estimator)
     assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize("estimator", SUPERVISED, ids=repr)
+def test_a_number_in_an_array_is_that_number(estimator):
+    arrays = clone(estimator).set_params(lam=np.array(1e-3), hidden_layer_sizes=np.array(3))
+    plain = clone(estimator).set_params(lam=1e-3, hidden_layer_sizes=3)
+    assert_array_equal(fit(arrays).coefs_[0], fit(plain).coefs_[0])
+
+
+@each_estimator
+@pytest.mark.parametrize("params", [{}, {"solver": "sgd", "batch_size": 20}])
+def test_small_integers_of_numpy_are_integers(estimator, params):
+    """Sizes are computed from them, and 8 bits do not hold these."""
+    names = {"max_iter", "history_size", "batch_size", "n_components", "n_iter_no_change"}
+    wide = np.tile(X, (10, 40))
+    values = estimator.get_params() | params
+    small = {k: np.int8(values[k]) for k in names & set(values) if values[k] is not None}
+    fits = [clone(estimator).set_params(**(params | more)) for more in ({}, small)]
+    y = y_for(estimator, np.tile(LABELS, 10), np.tile(TARGETS, 10))
+    first, second = (each.fit(wide, y) for each in fits)
+    assert_array_equal(first.coefs_[0], second.coefs_[0])
 
 
 @pytest.mark.parametrize("output_activation", ["tanh", "identity"])
@@ -318,10 +410,11 @@ def test_bad_weights(estimator, weights, message):
     assert_as_before(estimator, before)
 
 
+@each_estimator
 @pytest.mark.parametrize(("weights", "message"), BAD_WEIGHTS.values(), ids=BAD_WEIGHTS)
-def test_bad_weights_in_score(weights, message):
+def test_bad_weights_in_score(estimator, weights, message):
     with pytest.raises(ValueError, match=f"(?i){message}"):
-        fit(sae()).score(X, sample_weight=weights)
+        fit(clone(estimator)).score(X, y_for(estimator), sample_weight=weights)
 
 
 @each_supervised
@@ -330,6 +423,15 @@ def test_early_stopping_needs_weight_on_both_sides(estimator):
     weights = np.eye(30)[0]
     with pytest.raises(ValueError, match=r"early_stopping .* weights are zero"):
         fit(estimator, sample_weight=weights)
+
+
+@each_estimator
+def test_dates_are_no_weights(estimator):
+    days = np.full(30, "2020-01-01", "M8[D]")
+    with pytest.raises(TypeError, match="sample_weight holds dates"):
+        fit(clone(estimator), sample_weight=days)
+    with pytest.raises(TypeError, match="sample_weight holds dates"):
+        fit(clone(estimator)).score(X, y_for(estimator), sample_weight=days)
 
 
 def test_early_stopping_needs_two_rows_for_r2():
@@ -357,13 +459,32 @@ BAD_LABELS = {
     "sparse columns of 2": (csr_array(np.c_[LABELS > 0, LABELS > 1] * 2), "0 and 1 alone"),
     "too few": (LABELS[:-1], "inconsistent numbers of samples"),
     "None": (None, "requires y to be passed"),
-    "mixed": (np.array([0, "a", 1] * 10, dtype=object), "[Ll]abel|mix"),
+    "mixed": (np.array([0, "a", 1] * 10, dtype=object), "y mixes values of the types int, str"),
+    "a mixed list": ([0, "a", 1] * 10, "y mixes values of the types int, str"),
+    "bytes and strings": (np.array([b"a", "a"] * 15, dtype=object), "y mixes values"),
+    **{
+        f"{missing!r} in {kind}": (convert(["a", "b", missing] * 10), "y has missing values")
+        for missing in (None, np.nan, pd.NA, pd.NaT)
+        for kind, convert in {
+            "a list": list,
+            "an array": partial(np.array, dtype=object),
+            "a series": partial(pd.Series, dtype=object),
+        }.items()
+    },
+    "a missing string": (pd.Series(["a", "b", None] * 10, dtype="string"), "y has missing"),
+    "a missing category": (pd.Series(["a", "b", None] * 10, dtype="category"), "y has missing"),
+    "a missing string of polars": (pl.Series(["a", "b", None] * 10), "y has missing values"),
+    "a missing date": (np.array(["2020", "2021", "NaT"] * 10, "M8[D]"), "y has missing values"),
+    "a missing number": (np.array([0, 1, None] * 10, dtype=object), "y has missing values"),
     "three dimensions": (np.zeros((30, 2, 2)), "dim 3"),
 }
 BAD_TARGETS = {
     "nan": (with_value(np.nan)[:, 2], "contains NaN"),
     "inf": (with_value(np.inf)[:, 2], "infinity"),
     "strings": (np.full(30, "x"), "could not convert|numeric"),
+    "missing": (np.array([*TARGETS[1:], None], dtype=object), "y has missing values"),
+    "NA": (np.array([*TARGETS[1:], pd.NA], dtype=object), "y has missing values"),
+    "mixed": ([*TARGETS[1:], "1"], "y mixes values of the types"),
     "complex": (TARGETS + 1j, "(?i)complex"),
     "too few": (TARGETS[:-1], "inconsistent numbers of samples"),
     "None": (None, "requires y to be passed"),
@@ -389,6 +510,39 @@ def test_bad_targets(estimator, y, message):
     with pytest.raises(ValueError, match=message):
         estimator.fit(X, y)
     assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.arange(30).astype("M8[D]"),
+        np.arange(30).astype("m8[s]"),
+        pd.Series(pd.date_range("2020", periods=30)),
+        [date(2020, 1, 1)] * 30,
+    ],
+    ids=lambda y: type(y).__name__,
+)
+def test_dates_are_no_targets_of_regression(y):
+    with pytest.raises(TypeError, match="y holds dates or durations"):
+        regressor().fit(X, y)
+
+
+def test_numbers_that_are_held_as_objects_are_labels():
+    for dtype in (int, float, bool):
+        y = (LABELS > 0).astype(dtype)
+        fitted = classifier().fit(X, y.astype(object))
+        assert fitted.classes_.dtype == y.dtype
+        assert_array_equal(fitted.predict(X), classifier().fit(X, y).predict(X))
+        assert fitted.score(X, y.astype(object)) == fitted.score(X, y)
+
+
+def test_missing_and_mixed_labels_elsewhere():
+    y = np.array(["a", None] * 15, dtype=object)
+    fitted = classifier().fit(X, np.where(LABELS > 0, "a", "b"))
+    with pytest.raises(ValueError, match="y has missing values"):
+        fitted.score(X, y)
+    with pytest.raises(ValueError, match="classes mixes values of the types int, str"):
+        classifier(solver="sgd").partial_fit(X, LABELS, classes=[0, 1, "2"])
 
 
 def test_sparse_targets_of_regression_are_used_or_refused_clearly():
@@ -479,20 +633,157 @@ def test_a_fit_does_not_go_on_with_another_kind_of_labels(go_on):
 # -- layers ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layer", [2, -3])
-@pytest.mark.parametrize("method", ["transform", "get_feature_names_out"])
-def test_transform_layer_out_of_range(layer, method):
-    fitted = fit(classifier(hidden_layer_sizes=(3, 2))).set_params(transform_layer=layer)
-    arguments = (X,) if method == "transform" else ()
-    with pytest.raises(ValueError, match=f"transform_layer={layer} .* 2 hidden layers"):
-        getattr(fitted, method)(*arguments)
+def test_a_network_without_hidden_layers_is_no_transformer():
+    names = ["transform", "fit_transform", "get_feature_names_out", "set_output"]
+    net = classifier(hidden_layer_sizes=())
+    for estimator in (net, fit(clone(net))):
+        assert not [name for name in names if hasattr(estimator, name)]
+        with pytest.raises(AttributeError, match="no attribute 'transform'") as caught:
+            estimator.transform(X)
+        assert "without hidden layers has no code" in str(caught.value.__cause__)
+        with pytest.raises(TypeError, match="should be transformers"):
+            make_pipeline(estimator, LogisticRegression()).fit(X, LABELS)
+    for sizes in ((3,), [3], np.array([3]), 3, None, "three"):
+        assert all(hasattr(clone(net).set_params(hidden_layer_sizes=sizes), n) for n in names)
 
 
-def test_transform_without_hidden_layers():
-    fitted = fit(classifier(hidden_layer_sizes=()))
-    assert fitted.predict(X).shape == (30,)
-    with pytest.raises(ValueError, match="0 hidden layers"):
-        fitted.transform(X)
+def test_whether_there_is_a_transform_is_known_from_the_fit():
+    net = fit(classifier()).set_params(hidden_layer_sizes=())
+    assert net.transform(X).shape == (30, 3)
+    assert not hasattr(fit(net).set_params(hidden_layer_sizes=(3,)), "transform")
+
+
+# -- parameters that change after the fit --------------------------------------------------
+
+OTHERS = {
+    "activation": "relu",
+    "beta": 0.0,
+    "lam": 1.0,
+    "rho": 0.3,
+    "solver": "cg",
+    "tol": 0.1,
+    "warm_start": True,
+}
+OTHERS_OF_AUTOENCODER = {
+    "n_components": 7,
+    "output_activation": "identity",
+    "loss": "log_loss",
+    "tied_weights": True,
+}
+OTHERS_OF_NETWORK = {
+    "hidden_layer_sizes": (),
+    "early_stopping": True,
+    "pretraining": SparseAutoencoder(),
+    "transform_layer": 0,
+}
+FITTED = [
+    *[(sae(), OTHERS_OF_AUTOENCODER), (sae(output_activation="tanh"), OTHERS_OF_AUTOENCODER)],
+    *[
+        (estimator(hidden_layer_sizes=(4, 3)), OTHERS_OF_NETWORK | more)
+        for estimator, more in [
+            (classifier, {"loss": "squared_error", "class_weight": "balanced"}),
+            (regressor, {}),
+            (generic, {"task": "regression", "loss": "squared_error"}),
+            (partial(generic, task="regression"), {"task": "classification"}),
+        ]
+    ],
+]
+
+
+def results(estimator):
+    y = np.arange(30) % 3 if hasattr(estimator, "classes_") else TARGETS
+    found = [np.asarray(getattr(estimator, name)(X)) for name in methods_of(estimator)]
+    if hasattr(estimator, "inverse_transform"):
+        found.append(estimator.inverse_transform(X[:, :3]))
+    tags = estimator.__sklearn_tags__()
+    return [*found, estimator.score(X, y), estimator.get_feature_names_out(), tags.estimator_type]
+
+
+@pytest.mark.parametrize(("estimator", "others"), FITTED, ids=str)
+def test_a_fitted_model_is_what_was_fitted(estimator, others):
+    fitted = fit(clone(estimator))
+    before = results(fitted)
+    for name, value in (OTHERS | others).items():
+        fitted.set_params(**{name: value})
+        for now, then in zip(results(fitted), before, strict=True):
+            assert_array_equal(now, then, err_msg=name)
+
+
+def test_fitted_preprocessing_is_what_was_fitted():
+    patches = PatchNormalizer(feature_range=[0.2, 0.8]).fit(X)
+    white = ZCAWhitening().fit(X)
+    before = patches.transform(X), white.transform(X)
+    patches.feature_range[0] = 0.0
+    assert_array_equal(patches.transform(X), before[0])
+    patches.set_params(n_std=0.1, feature_range=None)
+    assert_array_equal(patches.transform(X), before[0])
+    assert_array_equal(white.set_params(epsilon=3).transform(X), before[1])
+
+
+@each_estimator
+@pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
+def test_a_fit_does_not_go_on_with_another_activation(estimator, go_on):
+    estimator = fit(clone(estimator).set_params(solver="sgd", warm_start=True, beta=0))
+    estimator.set_params(activation="relu")
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match=r"not 'relu' and .*: keep them, or fit anew"):
+        getattr(estimator, go_on)(X, y_for(estimator))
+    assert_as_before(estimator, before)
+    assert fit(estimator.set_params(warm_start=False)).activation_ == "relu"
+
+
+@pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
+def test_a_fit_does_not_go_on_with_another_output_activation(go_on):
+    changes = (sae(), "output_activation", "tanh"), (classifier(), "loss", "squared_error")
+    for estimator, name, value in changes:
+        fitted = fit(clone(estimator).set_params(solver="sgd", warm_start=True))
+        with pytest.raises(ValueError, match=r"of the output, not .* keep them, or fit anew"):
+            getattr(fitted.set_params(**{name: value}), go_on)(X, y_for(fitted))
+    fitted = fit(sae(solver="sgd", warm_start=True)).set_params(loss="log_loss")
+    assert getattr(fitted, go_on)(X).output_activation_ == "logistic"
+
+
+def test_a_frozen_autoencoder_is_what_was_fitted():
+    frozen = FrozenEstimator(fit(sae(activation="tanh")).set_params(activation="relu"))
+    assert fit(classifier(pretraining=frozen)).transform(X).shape == (30, 3)
+    with pytest.raises(ValueError, match="of pretraining has 'tanh'"):
+        fit(classifier(pretraining=frozen, activation="relu"))
+
+
+# -- sparse rows -------------------------------------------------------------------------
+
+
+def test_the_reconstruction_of_sparse_rows_is_refused():
+    fitted = fit(sae(), csr_array(X))
+    with pytest.raises(TypeError, match=r"sparse rows is dense.*inverse_transform.*toarray"):
+        fitted.predict(csr_array(X))
+    assert_allclose(
+        fitted.inverse_transform(fitted.transform(csr_array(X))), fitted.predict(X), rtol=1e-12
+    )
+
+
+# -- partial_fit -------------------------------------------------------------------------
+
+
+@each_supervised
+def test_partial_fit_takes_classes_and_weights_by_name_only(estimator):
+    """scikit-learn's networks and SGDClassifier have them in opposite order."""
+    estimator = clone(estimator).set_params(solver="sgd")
+    with pytest.raises(TypeError, match="positional argument"):
+        estimator.partial_fit(X, y_for(estimator), [0, 1, 2])
+
+
+def test_partial_fit_of_a_regressor_has_no_classes():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'classes'"):
+        regressor(solver="sgd").partial_fit(X, TARGETS, classes=[0, 1])
+
+
+@each_supervised
+def test_the_warning_of_partial_fit_points_to_the_line_of_the_user(estimator):
+    estimator = clone(estimator).set_params(solver="sgd", lam=1, learning_rate=1e3)
+    with pytest.warns(ConvergenceWarning, match="no lower value") as seen:
+        estimator.partial_fit(X, y_for(estimator))
+    assert [w.filename for w in seen] == [__file__]
 
 
 # -- warm start --------------------------------------------------------------------------
@@ -699,6 +990,61 @@ def test_huge_codes_are_decoded():
     assert np.isfinite(fitted.inverse_transform(1e300 * X[:, :3])).all()
 
 
+# -- assume_finite -----------------------------------------------------------------------
+
+MORE = [
+    *EACH,
+    sae(solver="cg", activation="relu", output_activation="identity", beta=0),
+    sae(growing_samples=True),
+    regressor(solver="sgd", batch_size=7),
+    regressor(growing_samples=True),
+    classifier(early_stopping=True),
+    classifier(pretraining=sae(activation="tanh")),
+]
+
+
+@pytest.mark.parametrize("bad", [with_value(np.nan), csr_array(with_value(np.nan))])
+@pytest.mark.parametrize("estimator", MORE, ids=repr)
+def test_nan_that_nobody_looks_for_is_named(estimator, bad):
+    fitted, y = fit(clone(estimator)), y_for(estimator)
+    with sklearn.config_context(assume_finite=True):
+        with pytest.raises(ValueError, match="X holds NaN"):
+            clone(estimator).fit(bad, y)
+        for name in methods_of(fitted):
+            if not (name == "predict" and issparse(bad) and y is None):
+                with pytest.raises(ValueError, match="X holds NaN"):
+                    getattr(fitted, name)(bad)
+        with pytest.raises(ValueError, match="X holds NaN"):
+            fitted.score(bad, y)
+        with pytest.raises(ValueError, match="X holds NaN"):
+            check_gradient(estimator, bad, y)
+        with pytest.raises(ValueError, match="X holds NaN"):
+            code_diagnostics(fitted, bad)
+        with pytest.raises(ValueError, match="sample_weight holds NaN"):
+            clone(estimator).fit(X, y, sample_weight=with_value(np.nan)[:, 2])
+
+
+def test_nan_among_targets_that_nobody_looks_for_is_named():
+    y = with_value(np.nan)[:, 2]
+    with sklearn.config_context(assume_finite=True):
+        for estimator in (regressor(), regressor(early_stopping=True)):
+            with pytest.raises(ValueError, match="y holds NaN"):
+                estimator.fit(X, y)
+            with pytest.raises(ValueError, match="y holds NaN"):
+                fit(estimator).score(X, y)
+        with pytest.raises(ValueError, match="y holds NaN"):
+            classifier().fit(X, np.where(LABELS == 1, np.nan, LABELS))
+
+
+@pytest.mark.parametrize("estimator", [ZCAWhitening(), PatchNormalizer()], ids=repr)
+def test_nan_that_nobody_looks_for_in_preprocessing(estimator):
+    bad, fitted = with_value(np.nan), clone(estimator).fit(X)
+    with sklearn.config_context(assume_finite=True):
+        for method in (clone(estimator).fit, fitted.transform):
+            with pytest.raises(ValueError, match="X holds NaN"):
+                method(bad)
+
+
 # -- all or nothing ----------------------------------------------------------------------
 
 
@@ -839,7 +1185,7 @@ def test_a_sparse_code_needs_a_hidden_layer():
         MLPBackpropClassifier((), beta=1.0).fit(X, LABELS)
 
 
-@pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan])
+@pytest.mark.parametrize("weight", [-1.0, np.inf, np.nan, 1j, True, "1", None, [1], 10**400])
 def test_bad_class_weights_are_named(weight):
     with pytest.raises(ValueError, match="class_weight must hold finite weights"):
         MLPBackpropClassifier((3,), class_weight={0: weight}).fit(X, LABELS)

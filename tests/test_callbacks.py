@@ -337,7 +337,7 @@ def test_a_checkpoint_goes_on(tmp_path):
     assert resumed.loss_ == pytest.approx(whole.loss_, abs=1e-9)
 
 
-@pytest.mark.parametrize("every", [0, -1, 2.5, "10"])
+@pytest.mark.parametrize("every", [0, -1, 2.5, "10", True])
 def test_every_is_a_positive_whole_number(every):
     with pytest.raises(ValueError, match="every must be a positive number"):
         Checkpoint("x", every=every)

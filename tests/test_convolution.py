@@ -300,7 +300,9 @@ def test_transform_keeps_few_patches_in_memory(n_images):
         ({"pool_shape": (0, 1)}, "pool_shape must be 2 positive integers"),
         ({"pool_shape": ()}, "pool_shape must be 2 positive integers"),
         ({"pool_shape": (2,)}, "pool_shape must be 2 positive integers"),
+        ({"pool_shape": (True, 1)}, "pool_shape must be 2 positive integers"),
         ({"stride": 0}, "stride"),
+        ({"stride": True}, "stride"),
         ({"n_patches": 0}, "n_patches"),
     ],
 )
@@ -310,6 +312,21 @@ def test_bad_parameters(params, message):
     with pytest.raises(ValueError, match=message):
         conv.fit(images(4, (6, 6)))
     assert not hasattr(conv, "n_features_in_")
+
+
+def test_sizes_larger_than_the_image_are_those_of_the_image():
+    wide = {"image_shape": (1, 12), "patch_shape": (1, 2), "random_state": 0}
+    for large, small in [
+        ({"stride": 10**30}, {"stride": 11}),
+        ({"stride": np.int8(5)}, {"stride": 5}),
+    ]:
+        found, expected = (
+            ConvolveAndPool(sae(), **wide, pool_shape=(10**30, 2), **one).fit_transform(
+                images(30, (1, 12))
+            )
+            for one in (large, small)
+        )
+        assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("encoder", [None, LogisticRegression(), "sae"])

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import joblib
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, KFold
@@ -429,6 +430,91 @@ def test_dataframes():
         net.predict(lazy[names[::-1]])
 
 
+NULLABLE = ("boolean", "Int64", "Float64", "bool[pyarrow]", "int64[pyarrow]", "category")
+COMPLETE = [(dtype, LABELS == "low") for dtype in NULLABLE] + [
+    (dtype, LABELS) for dtype in ("string", "string[pyarrow]", "category", "object")
+]
+
+
+@pytest.mark.parametrize(("dtype", "labels"), COMPLETE)
+def test_labels_of_any_type_of_pandas_are_taken_from_dask_too(dtype, labels):
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame(X).rename(columns=str).assign(y=pd.Series(labels).astype(dtype))
+    lazy, names = dd.from_pandas(frame, npartitions=3), [str(i) for i in range(N_FEATURES)]
+    net = MLPBackpropClassifier((4,), **SHORT).fit(lazy[names], lazy["y"])
+    local = clone(net).fit(frame[names], frame["y"])
+    assert net.classes_.tolist() == local.classes_.tolist()
+    assert net.loss_ == pytest.approx(local.loss_, rel=1e-8)
+    score = local.score(frame[names], frame["y"])
+    assert net.score(lazy[names], lazy["y"]) == pytest.approx(score, abs=0.02)
+
+
+def test_nullable_columns_of_numbers_are_taken_from_dask_too():
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame({"a": X[:, 0], "b": LABELS == "low", "c": (9 * X[:, 1]).round()})
+    frame = frame.astype({"a": "Float64", "b": "boolean", "c": "Int64"})
+    sae = SparseAutoencoder(2, output_activation="identity", **SHORT)
+    sae.fit(dd.from_pandas(frame, npartitions=3))
+    assert sae.loss_ == pytest.approx(clone(sae).fit(frame).loss_, rel=1e-8)
+    codes = sae.transform(dd.from_pandas(frame, npartitions=2)).compute()
+    np.testing.assert_allclose(codes, sae.transform(frame), rtol=1e-12)
+    frame.loc[7, "c"] = pd.NA
+    with pytest.raises(ValueError, match="X contains NaN"):
+        sae.fit(dd.from_pandas(frame, npartitions=3))
+
+
+@pytest.mark.parametrize("dtype", ["string", "category", "object", "Int64", "boolean", "mixed"])
+@pytest.mark.parametrize("cls", [MLPBackpropClassifier, MLPBackpropRegressor])
+def test_missing_and_mixed_labels_are_named(cls, dtype):
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    values = [0, 1, None] if dtype in ("Int64", "boolean") else ["a", "b", None]
+    y = pd.Series(values * 20, dtype=None if dtype == "mixed" else dtype)
+    if dtype == "mixed":
+        y = pd.Series(["a", "b", 3] * 20, dtype=object)
+    rows = pd.DataFrame(X[:60]).rename(columns=str)
+    collections = [cut(X[:60], (20, 40)), dd.from_pandas(rows, npartitions=2)]
+    targets = [cut(y.to_numpy(object), (30, 30))]
+    if dtype != "mixed":  # pyarrow would refuse them
+        targets.append(dd.from_pandas(y, npartitions=2))
+    for rows, y in zip(collections, targets):
+        with pytest.raises(ValueError, match=r"y (has missing|mixes values|contains NaN)"):
+            cls((4,), **SHORT).fit(rows, y)
+
+
+def test_labels_of_one_type_in_each_chunk_may_still_be_mixed():
+    y = np.array(["a", "b"] * 30 + [0, 1] * 170, dtype=object)
+    with pytest.raises(ValueError, match="y mixes values of the types int, str"):
+        MLPBackpropClassifier((4,), **SHORT).fit(cut(X, (60, 340)), cut(y, (60, 340)))
+
+
+def test_dates_are_refused():
+    days = np.full((N_ROWS, 2), "2020-01-01", "M8[D]")
+    with pytest.raises(TypeError, match="X holds dates"):
+        SparseAutoencoder(2).fit(cut(days))
+    with pytest.raises(TypeError, match="y holds dates"):
+        MLPBackpropRegressor((2,)).fit(cut(X), cut(days[:, 0]))
+
+
+def test_nan_that_nobody_looks_for_is_named():
+    bad = X.copy()
+    bad[100, 2] = np.nan
+    with config_context(assume_finite=True), dask.config.set(scheduler="sync"):
+        with pytest.raises(ValueError, match="X holds NaN"):
+            SparseAutoencoder(2, **SHORT).fit(cut(bad))
+        with pytest.raises(ValueError, match="y holds NaN"):
+            MLPBackpropRegressor((2,), **SHORT).fit(cut(X), cut(bad[:, 2]))
+
+
+def test_a_model_from_dask_is_what_was_fitted():
+    sae = SparseAutoencoder(2, **SHORT).fit(cut(X))
+    before = sae.predict(cut(X)).compute()
+    sae.set_params(activation="relu", output_activation="identity")
+    assert (sae.predict(cut(X)).compute() == before).all()
+
+
 def test_what_came_over_the_network_reaches_the_products_aligned(monkeypatch):
     """At odd bytes NumPy would copy it in another order, and bits could change."""
 
@@ -506,7 +592,7 @@ def test_bad_targets(y, message):
         (TARGETS * 1j, "y must be real"),
         (TARGETS[:, :, np.newaxis], "one or two dimensions, not 3"),
         (LABELS, "could not convert string to float"),
-        (np.where(X[:, 0] > 0.8, None, 1.0), "y contains NaN"),
+        (np.where(X[:, 0] > 0.8, None, 1.0), "y has missing values"),
     ],
 )
 def test_bad_numbers_as_targets(y, message):

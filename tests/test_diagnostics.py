@@ -14,7 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, minmax_scale
 
-from skl_sae import MLPBackpropClassifier, SparseAutoencoder, code_diagnostics
+from skl_sae import CodeDisplay, MLPBackpropClassifier, SparseAutoencoder, code_diagnostics
 from skl_sae.diagnostics import describe_units
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -258,12 +258,21 @@ def test_network():
     net = MLPBackpropClassifier((7, 5), activation="relu", max_iter=5, random_state=0)
     net.fit(X, LABELS[:150])
     for layer in (0, 1):
-        code = net.set_params(transform_layer=layer).transform(X)
+        code = net.set_params(transform_layer=layer).fit(X, LABELS[:150]).transform(X)
         units = code_diagnostics(net, X, per_unit=True)
         assert_allclose(units["mean_activation"], code.mean(axis=0))
         assert_allclose(units["variance"], code.var(axis=0))
         assert_allclose(units["l0"], (code > 0).mean(axis=0))
     assert "explained_variance" not in code_diagnostics(net, X)
+
+
+def test_the_fit_is_described_whatever_the_parameters_are_now():
+    sae = fit()
+    before = code_diagnostics(sae, X)
+    sae.set_params(activation="relu", output_activation="identity", rho=0.5, beta=0)
+    assert code_diagnostics(sae, X) == before
+    rho = CodeDisplay.from_estimator(sae, X).rho
+    assert rho == fit().rho
 
 
 def test_it_is_a_scorer():
@@ -308,5 +317,5 @@ def test_bad_input():
     with pytest.raises(TypeError, match="takes a fitted SparseAutoencoder"):
         code_diagnostics(make_pipeline(MinMaxScaler()), X)
     net = MLPBackpropClassifier((), max_iter=2).fit(X, LABELS[:150])
-    with pytest.raises(ValueError, match="0 hidden layers"):
+    with pytest.raises(ValueError, match="no hidden layer, and so no code"):
         code_diagnostics(net, X)

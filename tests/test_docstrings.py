@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
 
 import skl_sae
@@ -46,18 +47,27 @@ def test_docstring(path):
     assert not errors
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "SparseAutoencoder",
-        "MLPBackprop",
-        "MLPBackpropClassifier",
-        "MLPBackpropRegressor",
-        "ConvolveAndPool",
-        "PatchNormalizer",
-        "ZCAWhitening",
-    ],
-)
+ESTIMATORS = [
+    "SparseAutoencoder",
+    "MLPBackprop",
+    "MLPBackpropClassifier",
+    "MLPBackpropRegressor",
+    "ConvolveAndPool",
+    "PatchNormalizer",
+    "ZCAWhitening",
+]
+each_name = pytest.mark.parametrize("name", ESTIMATORS)
+
+
+@each_name
+def test_the_documented_parameters_are_the_real_ones(name):
+    """Of the subclasses too, whose docstrings are made from that of `MLPBackprop`."""
+    cls = getattr(skl_sae, name)
+    documented = [parameter.name for parameter in ClassDoc(cls)["Parameters"]]
+    assert documented == list(inspect.signature(cls).parameters)
+
+
+@each_name
 def test_the_documented_defaults_are_the_real_ones(name):
     cls = getattr(skl_sae, name)
     for parameter in inspect.signature(cls).parameters.values():

@@ -183,7 +183,16 @@ def test_check_gradient_of_an_estimator(estimator):
         (SparseAutoencoder(n_components=0), np.ones((3, 2)), {}, ValueError, "'n_components'"),
         (SparseAutoencoder(), np.ones((3, 2)) * 1j, {}, ValueError, "[Cc]omplex"),
         (SparseAutoencoder(), [[np.nan]], {}, ValueError, "NaN"),
-        (SparseAutoencoder(), np.ones((3, 2)), {"epsilon": 0}, ValueError, "epsilon > 0"),
+        *[
+            (SparseAutoencoder(), np.ones((3, 2)), {name: value}, ValueError, "epsilon > 0")
+            for name, values in {
+                "epsilon": (0, "a", None, 1j, True, np.nan, np.inf, [1e-4]),
+                "max_params": (-1, "a", None, 2.5, True, np.inf),
+                "n_directions": (-1, "a", None, 2.5, True, np.inf),
+            }.items()
+            for value in values
+        ],
+        (SparseAutoencoder(), np.ones((3, 2), "M8[D]"), {}, TypeError, "X holds dates"),
         (
             SparseAutoencoder(),
             np.ones((3, 2)),

@@ -471,8 +471,18 @@ def test_options_that_do_not_exist(X):
 @pytest.mark.parametrize("X", ["float32"], indirect=True)
 def test_a_network_without_hidden_layers_has_no_transform(X):
     net = network(MLPBackpropClassifier, ()).fit(X, targets("binary", X))
-    with pytest.raises(ValueError, match="0 hidden layers"):
+    with pytest.raises(AttributeError, match="without hidden layers has no code"):
         convert(net, X, TRANSFORM)
+
+
+@pytest.mark.parametrize("X", ["float32"], indirect=True)
+def test_the_fitted_model_is_exported_whatever_its_parameters_are_now(X):
+    sae = autoencoder().fit(X).set_params(activation="tanh", output_activation="identity")
+    net = network(MLPBackpropClassifier, (6, 4)).fit(X, targets("binary", X))
+    net.set_params(activation="relu", transform_layer=0)
+    normalizer = PatchNormalizer().fit(X).set_params(n_std=1, feature_range=None)
+    for model, options in [(sae, None), (net, TRANSFORM), (normalizer, None)]:
+        assert_exported(model, X, options=options)
 
 
 @pytest.mark.parametrize("X", ["float32"], indirect=True)

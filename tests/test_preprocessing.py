@@ -216,7 +216,9 @@ def test_values_without_bounds_have_no_range():
         PatchNormalizer(n_std=None).fit(X)
 
 
-@pytest.mark.parametrize("params", [{"n_std": 0}, {"n_std": -1}, {"feature_range": 0.5}])
+@pytest.mark.parametrize(
+    "params", [{"n_std": 0}, {"n_std": -1}, {"n_std": True}, {"feature_range": 0.5}]
+)
 def test_bad_parameters(params):
     with pytest.raises(ValueError, match=next(iter(params))):
         PatchNormalizer(**params).fit(X)

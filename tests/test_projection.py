@@ -671,6 +671,14 @@ def test_auto_of_the_networks(estimator, expected):
     assert projects(estimator, DIABETES, (PROGRESS > 0).astype(int)) == expected
 
 
+def test_auto_needs_more_weight_decay_in_float32():
+    """As much as the docstring says."""
+    rows = IRIS.astype(np.float32)
+    assert not projects(clone(SAE).set_params(lam=5.9e-6), rows)
+    assert projects(clone(SAE).set_params(lam=6e-6), rows)
+    assert projects(clone(SAE).set_params(lam=1e-12), IRIS)
+
+
 def test_auto_needs_as_many_rows_as_units():
     sae = clone(SAE).set_params(n_components=9)
     assert projects(sae, DIGITS[:9])
