@@ -214,6 +214,11 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
                 f"growing_samples=True needs solver='lbfgs', not {self.solver!r}; set it to "
                 "'auto' or False."
             )
+        if self.growing_samples is True and getattr(self, "early_stopping", False):
+            raise ValueError(
+                "growing_samples=True does not go with early_stopping=True, whose score would end "
+                "the fit on a sample: set one of them to False."
+            )
         get_loss(loss, output_activation)
         self._check_size(network.n_params)
         in_chunks = isinstance(X, ChunkedRows)

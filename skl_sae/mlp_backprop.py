@@ -103,7 +103,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         first. Regression only.
     activation : {"logistic", "tanh", "relu", "identity"}, default="tanh"
         Activation f of the hidden layers.
-    lam : float or array-like of shape (n_layers,), default=1e-4
+    lam : float or array-like of shape (n_layers,), default=0.005
         Weight decay λ ≥ 0, or that of each layer from the first hidden layer to the
         output: ``(0, 0, 1e-4)`` decays the output layer alone. Biases are not decayed. It
         is not divided by the number of rows: `sklearn.neural_network.MLPClassifier` has
@@ -125,32 +125,32 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     transform_layer : int, default=-1
         The hidden layer whose activations `transform` returns; -1 is the last one.
     early_stopping : bool, default=False
-        Whether to hold out a part of the rows, stop when the score on it has not risen
+        Whether to hold out a part of the rows, stop also when the score on it has not risen
         by ``tol`` for ``n_iter_no_change`` iterations, and keep the weights that scored
         best. It works with every solver.
     validation_fraction : float, default=0.1
         Share of the rows that ``early_stopping`` holds out (stratified by class).
-    n_iter_no_change : int, default=10
-        Patience of ``early_stopping``.
+    n_iter_no_change : int, default=20
+        Patience: see ``tol`` and ``early_stopping``.
     solver : {"lbfgs", "cg", "sgd"}, default="lbfgs"
         L-BFGS or nonlinear conjugate gradients of SciPy, or gradient descent.
-    max_iter : int, default=400
-        Largest number of iterations (of epochs for "sgd" with ``batch_size``).
-    tol : float, default=1e-5
-        "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
-        ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
-        size, a J below one counting as one (2e-9 at least in float32); "sgd" when ten
-        iterations have not lowered J by ``tol`` of its size.
+    max_iter : int, default=1000
+        Largest number of iterations (of epochs for "sgd" with ``batch_size``). An iteration
+        on a share of the rows (see ``growing_samples``) counts by that share.
+    tol : float, default=0.002
+        The fit has converged when ``n_iter_no_change`` iterations have not lowered J by
+        ``tol`` of its size; "lbfgs" and "cg" also ask that no entry of the gradient of
+        J / J₀ is above ``tol``, where J₀ is the objective of the best constant output.
+        As long as J is not below 0.99 J₀, five times as many iterations are waited for.
     history_size : int, default=10
         Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
         the weights.
     growing_samples : "auto" or bool, default="auto"
         Whether "lbfgs" runs on a random 1/32, 1/8 and 1/2 of the rows before it runs on
         all, each time from where it has ended ([2]_, [3]_, [4]_). On many rows this is
-        several times faster, and the result is as much a minimum of J; iterations on
-        samples count towards ``max_iter``. "auto" does so from 20,000 rows on, unless the fit
-        starts from fitted or pretrained weights, which a small sample would spoil, or stops
-        early.
+        several times faster, and the result is as much a minimum of J. "auto" does so from
+        20,000 rows on, if there is a hidden layer, unless the fit starts from fitted or
+        pretrained weights, which a small sample would spoil, or stops early.
     variable_projection : "auto" or bool, default="auto"
         Whether "lbfgs" runs on the hidden layers alone, the output layer being solved
         exactly at each step ([5]_): the same objective and the same minima, in several
@@ -214,7 +214,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     best_validation_score_ : float
         The largest of them: that of the weights kept (early stopping only).
     n_iter_ : int
-        Number of iterations.
+        Number of iterations, those on samples of the rows included; what they count towards
+        ``max_iter`` is ``stage_lengths_ @ stage_shares_``.
     stage_lengths_ : ndarray of shape (n_stages,)
         Iterations of each stage: on growing samples, where ``loss_curve_`` holds J of the
         sample, on all rows with the output layer solved exactly, and on all weights. A
@@ -234,6 +235,16 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     --------
     SparseAutoencoder : Features without labels, on the same core.
     sklearn.neural_network.MLPClassifier : scikit-learn's network.
+
+    Notes
+    -----
+    Weights start as U(-r, r), r² = 6 / (n_in + n_out + 1), as in [1]_. Biases start from the
+    data: the output at its best constant, and with ``beta > 0`` each hidden unit at the mean
+    activation ρ; other hidden biases are 0.
+
+    Integer sample weights are the same as repeated rows. In memory, up to 100,000 rows and
+    64 MiB, they are so to the last bit, and the order of the rows does not matter: equal rows
+    are merged first (but for mini-batches and early stopping).
 
     References
     ----------
@@ -283,7 +294,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         class_weight=None,
         scale_targets=True,
         activation="tanh",
-        lam=1e-4,
+        lam=5e-3,
         beta=0.0,
         rho=0.05,
         pretraining=None,
@@ -292,7 +303,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         validation_fraction=0.1,
         n_iter_no_change=20,
         solver="lbfgs",
-        max_iter=400,
+        max_iter=1000,
         tol=2e-3,
         history_size=10,
         growing_samples="auto",
@@ -1012,7 +1023,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         loss="auto",
         class_weight=None,
         activation="tanh",
-        lam=1e-4,
+        lam=5e-3,
         beta=0.0,
         rho=0.05,
         pretraining=None,
@@ -1021,7 +1032,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         validation_fraction=0.1,
         n_iter_no_change=20,
         solver="lbfgs",
-        max_iter=400,
+        max_iter=1000,
         tol=2e-3,
         history_size=10,
         growing_samples="auto",
@@ -1089,7 +1100,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         *,
         scale_targets=True,
         activation="tanh",
-        lam=1e-4,
+        lam=5e-3,
         beta=0.0,
         rho=0.05,
         pretraining=None,
@@ -1098,7 +1109,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         validation_fraction=0.1,
         n_iter_no_change=20,
         solver="lbfgs",
-        max_iter=400,
+        max_iter=1000,
         tol=2e-3,
         history_size=10,
         growing_samples="auto",

@@ -45,10 +45,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     Parameters
     ----------
-    n_components : int, default=25
+    n_components : int, default=50
         Number of hidden units: the length of a code.
-    lam : float, default=1e-4
-        Weight decay λ ≥ 0. Biases are not decayed.
+    lam : float, default=1e-5
+        Weight decay λ ≥ 0. Biases are not decayed. Its default and that of
+        ``n_components`` are chosen on tables of many kinds; the tutorial has 25 units and
+        1e-4, which is too strong for data that vary little.
     beta : float, default=3.0
         Weight β ≥ 0 of the sparsity penalty.
     rho : float, default=0.05
@@ -66,21 +68,23 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Whether W₂ is W₁ transposed.
     solver : {"lbfgs", "cg", "sgd"}, default="lbfgs"
         L-BFGS ([2]_) or nonlinear conjugate gradients of SciPy, or gradient descent.
-    max_iter : int, default=400
-        Largest number of iterations (of epochs for "sgd" with ``batch_size``).
-    tol : float, default=1e-5
-        "lbfgs" and "cg" have converged when the largest entry of the gradient is at most
-        ``tol``; "lbfgs" also when an iteration lowers J by less than ``tol**2`` of its
-        size, a J below one counting as one (2e-9 at least in float32); "sgd" when ten
-        iterations have not lowered J by ``tol`` of its size.
+    max_iter : int, default=1000
+        Largest number of iterations (of epochs for "sgd" with ``batch_size``). An iteration
+        on a share of the rows (see ``growing_samples``) counts by that share.
+    tol : float, default=0.002
+        The fit has converged when ``n_iter_no_change`` iterations have not lowered J by
+        ``tol`` of its size; "lbfgs" and "cg" also ask that no entry of the gradient of
+        J / J₀ is above ``tol``, where J₀ is the objective of the best constant output.
+        As long as J is not below 0.99 J₀, five times as many iterations are waited for.
+    n_iter_no_change : int, default=20
+        See ``tol``.
     history_size : int, default=10
         Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
         the weights.
     growing_samples : "auto" or bool, default="auto"
         Whether "lbfgs" runs on a random 1/32, 1/8 and 1/2 of the rows before it runs on
         all, each time from where it has ended ([3]_, [4]_, [5]_). On many rows this is
-        several times faster, and the result is as much a minimum of J; iterations on
-        samples count towards ``max_iter``. "auto" does so from 20,000 rows on, unless the
+        several times faster, and the result is as much a minimum of J. "auto" does so from 20,000 rows on, unless the
         fit goes on from fitted weights.
     variable_projection : "auto" or bool, default="auto"
         Whether "lbfgs" runs on the encoder alone, the decoder being solved exactly at
@@ -126,7 +130,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     loss_curve_ : ndarray of shape (n_iter_,)
         J after each iteration (with mini-batches its mean over the epoch).
     n_iter_ : int
-        Number of iterations.
+        Number of iterations, those on samples of the rows included; what they count towards
+        ``max_iter`` is ``stage_lengths_ @ stage_shares_``.
     stage_lengths_ : ndarray of shape (n_stages,)
         Iterations of each stage: on growing samples, where ``loss_curve_`` holds J of the
         sample, on all rows with the output layer solved exactly, and on all weights. A
@@ -149,8 +154,13 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     Notes
     -----
-    Weights start as U(-r, r), r² = 6 / (n_features + n_components + 1), biases at 0, as
-    in [1]_. Integer sample weights are the same as repeated rows.
+    Weights start as U(-r, r), r² = 6 / (n_features + n_components + 1), as in [1]_. Biases
+    start from the data, and not at 0: each unit at the mean activation ρ, the output at its
+    best constant. From 0 the sparsity penalty would first drive all units to the same code.
+
+    Integer sample weights are the same as repeated rows. In memory, up to 100,000 rows and
+    64 MiB, they are so to the last bit, and the order of the rows does not matter: equal rows
+    are merged first (but for mini-batches).
 
     References
     ----------
@@ -200,7 +210,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         loss="squared_error",
         tied_weights=False,
         solver="lbfgs",
-        max_iter=400,
+        max_iter=1000,
         tol=2e-3,
         n_iter_no_change=20,
         history_size=10,

@@ -18,14 +18,20 @@ ORDER = [
     "backprop.network",
     "backprop.blocks",
     "backprop.projection",
+    "backprop.start",
     "backprop.objective",
     "backprop.solvers",
     "backprop.gradient_check",
+    "exceptions",
     "_compat",
     "_threads",
+    "_warn",
     "_tasks",
+    "_equal_rows",
     "_estimator",
     "_dask",
+    "_targets",
+    "_advice",
     "callbacks",
     "base",
     "preprocessing",
@@ -37,7 +43,15 @@ ORDER = [
     "diagnostics",
     "display",
 ]
-ALONE = {"backprop.solvers", "backprop.gradient_check", "_compat", "_threads"}
+ALONE = {
+    "backprop.solvers",
+    "backprop.gradient_check",
+    "exceptions",
+    "_compat",
+    "_threads",
+    "_warn",
+    "_equal_rows",
+}
 
 
 def module_name(path):

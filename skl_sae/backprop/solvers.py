@@ -16,9 +16,8 @@ SHARES = (1 / 32, 1 / 8, 1 / 2)
 STAGE_WORK = 8
 STAGE_GAIN, STAGE_PATIENCE = 0.003, 10
 
-# Times tol: below the first a gradient ends a run of SciPy's solvers at once, above the second
-# it lets none end. Between them the values decide.
-FLAT, STEEP = 1e-3, 100
+# A gradient below this share of tol ends a run of SciPy's solvers at once.
+FLAT = 1e-3
 
 # While the objective is on the plateau of the start, patience is so many times longer.
 ON_PLATEAU = 5
@@ -85,8 +84,8 @@ def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
     """Minimise ``objective`` from ``theta0``.
 
     One rule of convergence holds for all solvers: ``patience`` iterations have not lowered
-    the lowest value by ``tol`` of its size. SciPy's solvers ask for a gradient that is at
-    most ``STEEP * tol`` besides, which matters where tol is small: near a minimum values are
+    the lowest value by ``tol`` of its size. SciPy's solvers ask besides that no entry of the
+    gradient is above ``tol``, which matters where that is small: near a minimum values are
     flat to second order.
 
     Parameters
@@ -132,7 +131,7 @@ def lbfgs(
     stages=(),
     size=1.0,
     unit=None,
-    plateau=-np.inf,
+    plateau=np.inf,
 ):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
@@ -154,20 +153,22 @@ def lbfgs(
         of that for one.
     unit : ndarray of shape (n_params,), default=None
         What counts as one for each parameter: SciPy sees theta / unit. None means 1.
-    plateau : float, default=-inf
+    plateau : float, default=inf
         While the objective is not below it, patience is `ON_PLATEAU` times longer.
     """
     on_others = []  # of each stage, whether it is not on all rows and weights
-    options = {"maxcor": history_size, "ftol": 4 * eps}
+    slack = max(tol**2, 4 * eps)  # what may be above the start
 
     def run(each, theta0, max_iter, watcher, stalled):
         on_others.append(each is not objective)
-        # SciPy's own limit on evaluations is never the first one
-        limits = {"maxiter": max_iter, "maxfun": 100 * max_iter}
-        found = options | limits
-        return _scipy_minimise(
-            each, theta0, "L-BFGS-B", found, tol, watcher, stalled, size=size, unit=unit
-        )
+        options = {
+            "maxcor": history_size,
+            "ftol": 4 * eps,
+            "maxiter": max_iter,
+            "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
+        }
+        scipy_run = _ScipyRun(each, tol, watcher, stalled, slack, size, unit)
+        return scipy_run(theta0, "L-BFGS-B", options)
 
     def stalled(curve):
         return _stalled(curve, tol, patience, plateau)
@@ -176,7 +177,7 @@ def lbfgs(
     result = _in_stages(stages, theta0, max_iter, watcher, run, stalled)
     if not any(on_others):
         return result
-    return _no_worse(result, objective, theta0, 4 * eps)
+    return _no_worse(result, objective, theta0, slack)
 
 
 def _no_worse(result, objective, theta0, ftol):
@@ -285,72 +286,92 @@ def cg(
     patience=20,
     size=1.0,
     unit=None,
-    plateau=-np.inf,
+    plateau=np.inf,
 ):
     """SciPy's nonlinear conjugate gradients (Polak and Ribière); see `lbfgs`."""
 
     def stalled(curve):
         return _stalled(curve, tol, patience, plateau)
 
-    options = {"norm": np.inf, "maxiter": max_iter}
-    return _scipy_minimise(
-        objective, theta0, "CG", options, tol, watcher, stalled, size=size, unit=unit
-    )
+    run = _ScipyRun(objective, tol, watcher, stalled, 0.0, size, unit)
+    return run(theta0, "CG", {"norm": np.inf, "maxiter": max_iter})
 
 
-def _scipy_minimise(
-    objective, theta0, method, options, tol, watcher, stalled, *, size=1.0, unit=None
-):
-    curve, n_evaluations, begun, start, converged = [], 0, False, np.nan, False
-    steepness = np.inf
-    reduce, expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
-    unit = 1.0 if unit is None else reduce(unit)
-    options = options | {"gtol": FLAT * tol}
+class _ScipyRun:
+    """A run of one of SciPy's solvers, which sees J / size as a function of theta / unit.
 
-    def evaluate(scaled):
-        nonlocal n_evaluations, begun, start, steepness
-        if n_evaluations > 0 and not begun:  # the first one is that of the start
-            watcher.begin()
-            begun = True
-        n_evaluations += 1
-        value, gradient = objective(scaled * unit)
-        if n_evaluations == 1:
-            start = value
-        gradient = gradient * (unit / size)
-        steepness = abs(gradient).max()
-        return value / size, gradient
+    Parameters
+    ----------
+    objective, tol, watcher, size, unit
+        As in `lbfgs`.
+    stalled : callable
+        ``stalled(curve)``: whether the values have converged.
+    slack : float
+        Share of the value at the start by which the end may lie above it.
+    """
 
-    def after_iteration(intermediate_result):
-        nonlocal begun, converged
-        begun = False
-        curve.append(float(intermediate_result.fun) * size)
-        theta = expand(intermediate_result.x * unit)
-        if watcher.end(Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")):
+    def __init__(self, objective, tol, watcher, stalled, slack, size, unit):
+        self.objective, self.tol, self.watcher, self.stalled = objective, tol, watcher, stalled
+        self.slack, self.size = slack, size
+        reduce, self.expand = (
+            getattr(objective, name, np.array) for name in ("reduce", "expand")
+        )
+        self.reduce = reduce
+        self.unit = 1.0 if unit is None else reduce(unit)
+        self.curve, self.n_evaluations, self.begun = [], 0, False
+        self.start, self.steepness, self.converged = np.nan, np.inf, False
+
+    def __call__(self, theta0, method, options):
+        """Minimise from a start."""
+        options = options | {"gtol": FLAT * self.tol}
+        found = scipy.optimize.minimize(
+            self.evaluate,
+            self.reduce(theta0) / self.unit,
+            jac=True,
+            method=method,
+            options=options,
+            callback=self.after_iteration,
+        )
+        # After a line search that fails `found.fun` is that of its last trial, not of `found.x`.
+        theta = self.theta_of(found.x)
+        value = float(self.curve[-1] if self.curve else self.start)
+        # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes. Older SciPy
+        # leaves `evaluate` in a reference cycle: else the next stage would run beside our buffers.
+        status = "converged" if self.converged else _status(found, options, self.tol)
+        message = str(found.message)
+        start = np.array(self.expand(self.reduce(theta0)))
+        self.objective = self.reduce = self.expand = None
+        result = Result(theta, value, self.curve, self.n_evaluations, status, message)
+        # Where trials were not finite a line search can accept a higher value.
+        return _or_start(result, lambda: start, self.start, self.slack)
+
+    def theta_of(self, scaled):
+        """All parameters."""
+        return np.array(self.expand(scaled * self.unit))
+
+    def evaluate(self, scaled):
+        """The objective that SciPy sees."""
+        if self.n_evaluations > 0 and not self.begun:  # the first one is that of the start
+            self.watcher.begin()
+            self.begun = True
+        self.n_evaluations += 1
+        value, gradient = self.objective(scaled * self.unit)
+        if self.n_evaluations == 1:
+            self.start = value
+        gradient = gradient * (self.unit / self.size)
+        self.steepness = abs(gradient).max()
+        return value / self.size, gradient
+
+    def after_iteration(self, intermediate_result):
+        """Tell the watcher, and stop where it stops, or where the values have converged."""
+        self.begun, curve = False, self.curve
+        curve.append(float(intermediate_result.fun) * self.size)
+        theta, n_evaluations = self.theta_of(intermediate_result.x), self.n_evaluations
+        if self.watcher.end(Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")):
             raise StopIteration
-        if steepness <= STEEP * tol and stalled(curve):
-            converged = True
+        if self.steepness <= self.tol and self.stalled(curve):
+            self.converged = True
             raise StopIteration
-
-    found = scipy.optimize.minimize(
-        evaluate,
-        reduce(theta0) / unit,
-        jac=True,
-        method=method,
-        options=options,
-        callback=after_iteration,
-    )
-    # After a line search that fails `found.fun` is that of its last trial, not of `found.x`.
-    theta, value = np.array(expand(found.x * unit)), float(curve[-1] if curve else start)
-    # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes. Older SciPy leaves
-    # `evaluate` in a reference cycle: without this the next stage would run beside our buffers.
-    status = "converged" if converged else _status(found, options, tol)
-    message = str(found.message)
-    objective = None
-    result = Result(theta, value, curve, n_evaluations, status, message)
-    # Where trials were not finite a line search can accept a higher value.
-    return _or_start(
-        result, lambda: np.array(expand(reduce(theta0))), start, options.get("ftol", 0)
-    )
 
 
 def _status(found, options, tol):
@@ -363,7 +384,7 @@ def _status(found, options, tol):
     if at_limit:
         return "max_iter"
     # a line search that fails in flat country has met the rounding of the values
-    return "converged" if abs(found.jac).max() <= STEEP * tol else "failed"
+    return "converged" if abs(found.jac).max() <= tol else "failed"
 
 
 def sgd(
@@ -375,7 +396,7 @@ def sgd(
     learning_rate,
     watcher,
     patience=20,
-    plateau=-np.inf,
+    plateau=np.inf,
     batches=None,
 ):
     """Gradient descent: theta <- theta - learning_rate * gradient.
@@ -447,12 +468,12 @@ def _epoch(theta, batches, learning_rate):
     return float(np.mean(values)), len(values)
 
 
-def _stalled(curve, tol, patience, plateau=-np.inf):
+def _stalled(curve, tol, patience, plateau=np.inf):
     """Whether the last ``patience`` values are no better than the best before them.
 
-    On the plateau, where no value is below it yet, so many more are waited for.
+    On the plateau, where no value is below it yet and none rises, more are waited for.
     """
-    if curve and min(curve) >= plateau:
+    if curve and min(curve) >= plateau and _calm(curve, tol, patience):
         patience *= ON_PLATEAU
     if len(curve) <= patience:
         return False
