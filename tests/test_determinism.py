@@ -59,6 +59,7 @@ def bits(fitted):
     for name, value in sorted(vars(fitted).items()):
         if name.endswith("_") and name != "pretrained_":
             for part in value if isinstance(value, list) else [value]:
+                part = np.nan if part is None else part  # of which there are no bits
                 digest.update(name.encode() + np.ascontiguousarray(part).tobytes())
     digest.update(np.ascontiguousarray(fitted.predict(X)).tobytes())
     return digest.hexdigest()
