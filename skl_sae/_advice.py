@@ -50,16 +50,17 @@ def _against_overfitting(estimator):
 
 
 def warn_if_constant(estimator, objective, result):
-    """Warn where a network predicts no better than the best constant."""
+    """Warn where a network predicts no better than the best constant, and say whether."""
     baseline = objective.baseline
     if not 0 < baseline <= result.value * (1 + 1e-3):
-        return
+        return False
     warn(
         f"{type(estimator).__name__} predicts no better than a constant (J is "
         f"{result.value:.3g}, and {baseline:.3g} for the best one): scale X, for example by "
         f"StandardScaler{_less_decay(estimator)}; or y does not depend on X.",
         CollapseWarning,
     )
+    return True
 
 
 def _less_decay(estimator):
@@ -70,7 +71,7 @@ def _less_decay(estimator):
 
 
 def warn_if_collapsed(sae, objective, value):
-    """Warn where an autoencoder reconstructs no better than the mean, or most units stand still.
+    """Warn where an autoencoder is no better than the mean, or most of its units stand still.
 
     Parameters
     ----------
@@ -80,17 +81,23 @@ def warn_if_collapsed(sae, objective, value):
         What it has minimised.
     value : float
         J, penalties included.
+
+    Returns
+    -------
+    bool
+        Whether it has warned.
     """
     if objective.baseline == 0:  # X does not vary, and the reconstruction is perfect
-        return
+        return False
     k = STEEPNESS.get(objective.network.activation, 1)
     n_units, still = len(sae.std_activation_), int(np.sum(sae.std_activation_ < STILL * k))
     left = _misfit(sae, value, k) / objective.baseline
     if left <= 1 - LEARNED and 2 * still <= n_units:
-        return
+        return False
     text = f"{type(sae).__name__}: {still} of {n_units} hidden units give every row the same "
     text += f"activation, and the loss is {left:.0%} of that of a constant output. "
     warn(text + _cause(objective), CollapseWarning)
+    return True
 
 
 def _misfit(sae, value, k):

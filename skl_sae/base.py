@@ -31,14 +31,10 @@ from .backprop.losses import get_loss
 from .backprop.network import Network
 from .backprop.objective import Objective
 from .backprop.solvers import SHARES, SOLVERS, Watcher, minimise, most_on_samples
-from .backprop.start import power_of_two
 
 # Relative rounding error of the objective where the rows are computed in single or double
 # precision; their sum is always in double.
 ROUNDING = {4: 5e-10, 8: 2.2e-16}
-
-# Above this share of J₀, the objective of the best constant output, nothing has been learned.
-PLATEAU = 0.99
 
 # Rows from which growing_samples="auto" grows them.
 GROW_FROM = 20_000
@@ -271,8 +267,8 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
             objective = replace(objective, n_threads=n_threads)
             run, result = self._best_run(objective, make_monitor, tasks)
             run.store(self, result)
-        warn_unless_converged(self, result)
-        self._warn_if_useless(objective, result)
+        if not self._warn_if_useless(objective, result):
+            warn_unless_converged(self, result)
 
     def _n_subtasks(self, objective):
         """The largest number of tasks of a run: iterations, those on samples besides."""
@@ -351,9 +347,9 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
 
     def _minimise(self, objective, theta0, rng, max_iter, watcher=None):
         options = {"max_iter": int(max_iter), "tol": self.tol, "patience": self.n_iter_no_change}
-        options["plateau"] = PLATEAU * objective.baseline
+        options["baseline"] = objective.baseline
         if self.solver != "sgd":
-            options["size"], options["unit"] = power_of_two(objective.baseline), objective.unit
+            options["unit"] = objective.unit
         if self.solver == "lbfgs":
             options["history_size"] = int(self.history_size)  # SciPy computes sizes from it
             options["eps"] = ROUNDING[objective.X.dtype.itemsize]

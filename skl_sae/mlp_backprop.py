@@ -597,7 +597,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return objective
 
     def _warn_if_useless(self, objective, result):
-        warn_if_constant(self, objective, result)
+        return warn_if_constant(self, objective, result)
 
     def _lams(self, network):
         if isinstance(self.lam, Real):
@@ -1100,7 +1100,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         *,
         scale_targets=True,
         activation="tanh",
-        lam=5e-3,
+        lam=1e-2,
         beta=0.0,
         rho=0.05,
         pretraining=None,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from skl_sae.backprop.solvers import SOLVERS, Result, Watcher, _calm, _or_start, _stalled, minimise
+from skl_sae.backprop.solvers import SOLVERS, Convergence, Result, Watcher, _or_start, minimise
 
 START = np.array([-1.2, 1.0, -0.5, 0.8])
 OPTIONS = {"lbfgs": {}, "cg": {}, "sgd": {"learning_rate": 0.3}}
@@ -216,26 +216,42 @@ def test_gradient_descent_has_failed_if_it_found_nothing_lower_than_its_start(
     assert (found.status, found.value) == (status, min(values))
 
 
-def test_stalled_and_calm_look_at_the_last_values():
-    assert not _stalled([2.0] * 10, 0.1, 10)
-    assert _stalled([2.0] * 11, 0.1, 10)
-    assert not _stalled([2.0] * 11, 0.1, 11)
-    assert _stalled([2.0] + [1.81] * 10, 0.1, 10)
-    assert not _stalled([2.0] + [1.79] * 10, 0.1, 10)
-    assert not _stalled([2.0, 1.0] + [3.0] * 9, 0.1, 10)
-    assert _stalled([2.0, 1.0] + [3.0] * 10, 0.1, 10)
-    assert _calm([9.0] + [1.0] * 10, 0, 10)
-    assert not _calm([9.0] + [1.0] * 9, 0, 10)
-    assert _calm([2.0] + [2.19] * 10, 0.1, 10)
-    assert not _calm([2.0] + [2.21] * 10, 0.1, 10)
+def test_convergence_looks_at_the_last_values():
+    rule = Convergence(tol=0.1, patience=10)
+    assert not rule.reached([2.0] * 10)
+    assert rule.reached([2.0] * 11)
+    assert not rule._replace(patience=11).reached([2.0] * 11)
+    assert rule.reached([2.0] + [1.81] * 10)
+    assert not rule.reached([2.0] + [1.79] * 10)
+    assert not rule.reached([2.0, 1.0] + [3.0] * 9)
+    assert rule.reached([2.0, 1.0] + [3.0] * 10)
+    assert rule._replace(tol=0).calm([9.0] + [1.0] * 10)
+    assert not rule._replace(tol=0).calm([9.0] + [1.0] * 9)
+    assert rule.calm([2.0] + [2.19] * 10)
+    assert not rule.calm([2.0] + [2.21] * 10)
 
 
 def test_on_the_plateau_more_is_waited_for():
-    assert not _stalled([2.0] * 50, 0.1, 10, plateau=2.0)
-    assert _stalled([2.0] * 51, 0.1, 10, plateau=2.0)
-    assert _stalled([2.0] * 11, 0.1, 10, plateau=2.01)
-    assert _stalled([2.0] * 10 + [1.99] * 10, 0.1, 10, plateau=1.995)  # it has been left
-    assert _stalled([2.0] + [3.0] * 10, 0.1, 10, plateau=1.0)  # values that rise
+    rule = Convergence(tol=0.1, patience=10, baseline=2.0)
+    assert not rule.reached([1.98] * 50)
+    assert rule.reached([1.98] * 51)
+    assert rule.reached([1.97] * 11)
+    assert rule.reached([2.0] * 10 + [1.97] * 10)  # it has been left
+    assert rule.reached([2.0] + [3.0] * 10)  # values that rise
+
+
+def test_what_is_next_to_nothing_beside_the_baseline_has_converged():
+    falling = [1e-4 * 0.9**k for k in range(21)]
+    assert not Convergence(0.01, 10).reached(falling)
+    assert not Convergence(0.01, 10, baseline=1.0).reached(falling)
+    assert Convergence(0.01, 10, baseline=10.0).reached(falling)
+
+
+@pytest.mark.parametrize(("baseline", "size"), [(0, 1), (1, 1), (1.9, 1), (0.7, 0.5), (3e8, 2**28)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_size_is_a_power_of_two(baseline, size, sign):
+    assert Convergence(0.1, 10, baseline).size == size
+    assert Convergence(0.1, 10, sign * 1e-320).size == Convergence(0.1, 10, np.inf).size == 1
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg"])
@@ -243,13 +259,13 @@ def test_on_the_plateau_more_is_waited_for():
 def test_the_size_and_the_units_change_nothing_but_the_unit(solver, factor):
     """The same iterations, to the last bit, in any unit of the objective and of theta."""
     unit = np.array([1.0, 4.0, 0.5, 2.0**10])
-    plain = minimise(rosenbrock, START, solver=solver, max_iter=60, tol=1e-6)
+    plain = minimise(rosenbrock, START, solver=solver, max_iter=60, tol=1e-6, baseline=1.0)
 
     def other(theta):
         value, gradient = rosenbrock(theta / unit)
         return factor * value, factor * gradient / unit
 
-    scaled = {"size": factor, "unit": unit, "max_iter": 60, "tol": 1e-6}
+    scaled = {"baseline": factor, "unit": unit, "max_iter": 60, "tol": 1e-6}
     found = minimise(other, START * unit, solver=solver, **scaled)
     np.testing.assert_array_equal(found.theta, plain.theta * unit)
     np.testing.assert_array_equal(found.loss_curve, factor * np.array(plain.loss_curve))

@@ -19,8 +19,10 @@ STAGE_GAIN, STAGE_PATIENCE = 0.003, 10
 # A gradient below this share of tol ends a run of SciPy's solvers at once.
 FLAT = 1e-3
 
-# While the objective is on the plateau of the start, patience is so many times longer.
-ON_PLATEAU = 5
+# Above this share of the baseline a run is on the plateau of its start, where patience is so many
+# times longer; below the last share a value counts as that.
+PLATEAU, ON_PLATEAU = 0.99, 5
+NEXT_TO_NOTHING = 1e-3
 
 
 class Result(NamedTuple):
@@ -56,6 +58,49 @@ class Result(NamedTuple):
     shares: tuple = ()
 
 
+class Convergence(NamedTuple):
+    """When the values of a run have converged: one rule for all solvers.
+
+    Attributes
+    ----------
+    tol : float
+        They have when ``patience`` iterations have not lowered the lowest by this share of it.
+    patience : int
+        The number of iterations.
+    baseline : float, default=0.0
+        J₀, the objective of the best constant output, of which `NEXT_TO_NOTHING` is the least
+        that counts as a size. As long as no value is below `PLATEAU` of it, and none rises,
+        `ON_PLATEAU` times as many iterations are waited for. 0 if there is none.
+    """
+
+    tol: float
+    patience: int
+    baseline: float = 0.0
+
+    @property
+    def size(self):
+        """What counts as one: the baseline as a power of two, so that it divides exactly."""
+        usable = np.finfo(float).tiny < self.baseline < np.inf
+        return float(2.0 ** (np.frexp(self.baseline)[1] - 1)) if usable else 1.0
+
+    def reached(self, curve):
+        """Whether the last values are no better than the best before them."""
+        waits = 0 < PLATEAU * self.baseline <= min(curve) and self.calm(curve)
+        patience = self.patience * (ON_PLATEAU if waits else 1)
+        if len(curve) <= patience:
+            return False
+        best = min(curve[:-patience])
+        return min(curve[-patience:]) > best - self._gain(best)
+
+    def calm(self, curve):
+        """Whether the last values lie so close to the best that they do not swing about it."""
+        best = min(curve)
+        return max(curve[-self.patience :]) - best <= self._gain(best)
+
+    def _gain(self, value):
+        return self.tol * max(abs(value), NEXT_TO_NOTHING * self.baseline)
+
+
 class Watcher:
     """What is told of the iterations of a run; this one does nothing."""
 
@@ -83,10 +128,9 @@ class Watcher:
 def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
     """Minimise ``objective`` from ``theta0``.
 
-    One rule of convergence holds for all solvers: ``patience`` iterations have not lowered
-    the lowest value by ``tol`` of its size. SciPy's solvers ask besides that no entry of the
-    gradient is above ``tol``, which matters where that is small: near a minimum values are
-    flat to second order.
+    `Convergence` says when a run has converged. SciPy's solvers ask besides that no entry of
+    the gradient is above ``tol`` (of `Convergence.size`), which matters where that is small:
+    near a minimum values are flat to second order.
 
     Parameters
     ----------
@@ -129,9 +173,8 @@ def lbfgs(
     history_size=10,
     eps=2.2e-16,
     stages=(),
-    size=1.0,
+    baseline=0.0,
     unit=None,
-    plateau=np.inf,
 ):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
@@ -148,18 +191,16 @@ def lbfgs(
     stages : iterable of (float, callable), default=()
         Pairs of a share of the rows and an objective on that share, minimised first, one
         after the other: see `_in_stages`.
-    size : float, default=1.0
-        What counts as one for the objective: SciPy sees J / size, and takes smaller values
-        of that for one.
+    tol, patience, baseline
+        See `Convergence`; SciPy sees J divided by its size.
     unit : ndarray of shape (n_params,), default=None
         What counts as one for each parameter: SciPy sees theta / unit. None means 1.
-    plateau : float, default=inf
-        While the objective is not below it, patience is `ON_PLATEAU` times longer.
     """
+    rule = Convergence(tol, patience, baseline)
     on_others = []  # of each stage, whether it is not on all rows and weights
     slack = max(tol**2, 4 * eps)  # what may be above the start
 
-    def run(each, theta0, max_iter, watcher, stalled):
+    def run(each, theta0, max_iter, watcher, before):
         on_others.append(each is not objective)
         options = {
             "maxcor": history_size,
@@ -167,14 +208,11 @@ def lbfgs(
             "maxiter": max_iter,
             "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
         }
-        scipy_run = _ScipyRun(each, tol, watcher, stalled, slack, size, unit)
+        scipy_run = _ScipyRun(each, rule, watcher, before, slack, unit)
         return scipy_run(theta0, "L-BFGS-B", options)
 
-    def stalled(curve):
-        return _stalled(curve, tol, patience, plateau)
-
     stages = chain(stages, [(1, objective)])
-    result = _in_stages(stages, theta0, max_iter, watcher, run, stalled)
+    result = _in_stages(stages, theta0, max_iter, watcher, run)
     if not any(on_others):
         return result
     return _no_worse(result, objective, theta0, slack)
@@ -204,7 +242,7 @@ def _or_start(result, theta0, start, ftol):
     return result._replace(theta=theta0(), value=start, status=status, message=message)
 
 
-def _in_stages(stages, theta, max_iter, watcher, run, stalled):
+def _in_stages(stages, theta, max_iter, watcher, run):
     """Run the stages one after the other, each from where the last has ended.
 
     ``max_iter`` counts work: an iteration on a share of the rows counts by that share. A
@@ -221,9 +259,7 @@ def _in_stages(stages, theta, max_iter, watcher, run, stalled):
         if left > 0:
             before = curve if share == 1 else []  # of the same objective
             stage = _Stage(past, watcher, share)
-            result = run(
-                objective, past.theta, left, stage, lambda new, old=before: stalled(old + new)
-            )
+            result = run(objective, past.theta, left, stage, before)
             found_none = result.status == "failed" and not result.loss_curve
             if converged and found_none:
                 result = result._replace(status="converged")
@@ -234,6 +270,9 @@ def _in_stages(stages, theta, max_iter, watcher, run, stalled):
             curve = before + result.loss_curve
             converged = share == 1 and result.status == "converged"
     return past
+
+
+SAMPLE = Convergence(STAGE_GAIN, STAGE_PATIENCE)
 
 
 def most_on_samples():
@@ -270,30 +309,14 @@ class _Stage(Watcher):
     def end(self, so_far):
         """Stop where the watcher stops, and at the end of the stage."""
         self.stopped = self.watcher.end(self.joined(so_far))
-        on_sample = self.share < 1
-        return self.stopped or (
-            on_sample and _stalled(so_far.loss_curve, STAGE_GAIN, STAGE_PATIENCE)
-        )
+        pays = self.share == 1 or not SAMPLE.reached(so_far.loss_curve)
+        return self.stopped or not pays
 
 
-def cg(
-    objective,
-    theta0,
-    *,
-    max_iter,
-    tol,
-    watcher,
-    patience=20,
-    size=1.0,
-    unit=None,
-    plateau=np.inf,
-):
+def cg(objective, theta0, *, max_iter, tol, watcher, patience=20, baseline=0.0, unit=None):
     """SciPy's nonlinear conjugate gradients (Polak and Ribière); see `lbfgs`."""
-
-    def stalled(curve):
-        return _stalled(curve, tol, patience, plateau)
-
-    run = _ScipyRun(objective, tol, watcher, stalled, 0.0, size, unit)
+    rule = Convergence(tol, patience, baseline)
+    run = _ScipyRun(objective, rule, watcher, [], 0.0, unit)
     return run(theta0, "CG", {"norm": np.inf, "maxiter": max_iter})
 
 
@@ -302,17 +325,19 @@ class _ScipyRun:
 
     Parameters
     ----------
-    objective, tol, watcher, size, unit
+    objective, watcher, unit
         As in `lbfgs`.
-    stalled : callable
-        ``stalled(curve)``: whether the values have converged.
+    rule : Convergence
+        Ends the run.
+    before : list of float
+        The curve of a run before it, on the same objective.
     slack : float
         Share of the value at the start by which the end may lie above it.
     """
 
-    def __init__(self, objective, tol, watcher, stalled, slack, size, unit):
-        self.objective, self.tol, self.watcher, self.stalled = objective, tol, watcher, stalled
-        self.slack, self.size = slack, size
+    def __init__(self, objective, rule, watcher, before, slack, unit):
+        self.objective, self.rule, self.watcher, self.before = objective, rule, watcher, before
+        self.slack, self.size, self.tol = slack, rule.size, rule.tol
         reduce, self.expand = (
             getattr(objective, name, np.array) for name in ("reduce", "expand")
         )
@@ -369,7 +394,7 @@ class _ScipyRun:
         theta, n_evaluations = self.theta_of(intermediate_result.x), self.n_evaluations
         if self.watcher.end(Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")):
             raise StopIteration
-        if self.steepness <= self.tol and self.stalled(curve):
+        if self.steepness <= self.tol and self.rule.reached(self.before + curve):
             self.converged = True
             raise StopIteration
 
@@ -396,7 +421,7 @@ def sgd(
     learning_rate,
     watcher,
     patience=20,
-    plateau=np.inf,
+    baseline=0.0,
     batches=None,
 ):
     """Gradient descent: theta <- theta - learning_rate * gradient.
@@ -407,9 +432,8 @@ def sgd(
         As in `minimise`.
     max_iter : int
         Number of steps or, with ``batches``, of epochs.
-    tol, patience, plateau
-        It has converged when ``patience`` iterations in a row have not lowered the best value
-        of the objective so far by ``tol`` of its size; see `lbfgs`.
+    tol, patience, baseline
+        See `Convergence`.
     learning_rate : float
         Length of a step as a multiple of the gradient. Where it is so large that the
         objective rises or swings, the status is "failed".
@@ -423,6 +447,7 @@ def sgd(
         Without ``batches`` its ``theta`` is the best point passed, the start included. With
         them it is the last one, and the status "failed" if that is higher than the start.
     """
+    rule = Convergence(tol, patience, baseline)
     theta, curve, n_evaluations, status = theta0.copy(), [], 1, "max_iter"
     start, gradient = objective(theta)
     value, best = start, (start, theta0)
@@ -442,8 +467,8 @@ def sgd(
         if watcher.end(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
             status = "stopped"
             break
-        if _stalled(curve, tol, patience, plateau):
-            calm = batches is not None or _calm(curve, tol, patience)
+        if rule.reached(curve):
+            calm = batches is not None or rule.calm(curve)
             status = "converged" if calm else "failed"
             break
     if batches is not None:
@@ -466,25 +491,6 @@ def _epoch(theta, batches, learning_rate):
         theta -= learning_rate * gradient
         values.append(value)
     return float(np.mean(values)), len(values)
-
-
-def _stalled(curve, tol, patience, plateau=np.inf):
-    """Whether the last ``patience`` values are no better than the best before them.
-
-    On the plateau, where no value is below it yet and none rises, more are waited for.
-    """
-    if curve and min(curve) >= plateau and _calm(curve, tol, patience):
-        patience *= ON_PLATEAU
-    if len(curve) <= patience:
-        return False
-    best = min(curve[:-patience])
-    return min(curve[-patience:]) > best - tol * abs(best)
-
-
-def _calm(curve, tol, patience):
-    """Whether the last values lie so close to the best that they do not swing about it."""
-    best = min(curve)
-    return max(curve[-patience:]) - best <= tol * abs(best)
 
 
 SOLVERS = {"lbfgs": lbfgs, "cg": cg, "sgd": sgd}
