@@ -24,22 +24,26 @@ SAFE = 10
 
 def warn_unless_converged(estimator, result):
     """Warn where a solver has stopped at ``max_iter``, or at a point that is no minimum."""
-    if result.status not in ("max_iter", "failed"):
-        return
-    name, solver = type(estimator).__name__, estimator.solver
+    if unfinished := _unfinished(estimator, result):
+        warn(f"{type(estimator).__name__}: {unfinished}", ConvergenceWarning)
+
+
+def _unfinished(estimator, result):
+    """Why a solver has not converged, and what helps; nothing if it has."""
+    solver = estimator.solver
     if result.status == "failed":
-        text = (
-            f"{name}: {solver} stopped after {len(result.loss_curve)} iterations because "
+        return (
+            f"{solver} stopped after {len(result.loss_curve)} iterations because "
             f"it found no lower value ({result.message}). Scale the data; for 'sgd' "
             "decrease learning_rate; decrease lam or beta if it is huge."
         )
-    else:
-        text = (
-            f"{name}: {solver} stopped at max_iter={estimator.max_iter}, while "
+    if result.status == "max_iter":
+        return (
+            f"{solver} stopped at max_iter={estimator.max_iter}, while "
             f"{estimator.n_iter_no_change} iterations still lowered J by more than "
             f"tol={estimator.tol} of it. Increase max_iter" + _against_overfitting(estimator)
         )
-    warn(text, ConvergenceWarning)
+    return ""
 
 
 def _against_overfitting(estimator):
@@ -54,10 +58,12 @@ def warn_if_constant(estimator, objective, result):
     baseline = objective.baseline
     if not 0 < baseline <= result.value * (1 + 1e-3):
         return False
+    advice = _unfinished(estimator, result) or (
+        f"Scale X, for example by StandardScaler{_less_decay(estimator)}; or y does not depend on X."
+    )
     warn(
         f"{type(estimator).__name__} predicts no better than a constant (J is "
-        f"{result.value:.3g}, and {baseline:.3g} for the best one): scale X, for example by "
-        f"StandardScaler{_less_decay(estimator)}; or y does not depend on X.",
+        f"{result.value:.3g}, and {baseline:.3g} for the best one). {advice}",
         CollapseWarning,
     )
     return True
@@ -70,7 +76,7 @@ def _less_decay(estimator):
     return f"; decrease {' and '.join(less)}" if less else ""
 
 
-def warn_if_collapsed(sae, objective, value):
+def warn_if_collapsed(sae, objective, result):
     """Warn where an autoencoder is no better than the mean, or most of its units stand still.
 
     Parameters
@@ -79,8 +85,8 @@ def warn_if_collapsed(sae, objective, value):
         Is fitted.
     objective : Objective
         What it has minimised.
-    value : float
-        J, penalties included.
+    result : Result
+        How that has ended.
 
     Returns
     -------
@@ -91,12 +97,12 @@ def warn_if_collapsed(sae, objective, value):
         return False
     k = STEEPNESS.get(objective.network.activation, 1)
     n_units, still = len(sae.std_activation_), int(np.sum(sae.std_activation_ < STILL * k))
-    left = _misfit(sae, value, k) / objective.baseline
+    left = _misfit(sae, result.value, k) / objective.baseline
     if left <= 1 - LEARNED and 2 * still <= n_units:
         return False
     text = f"{type(sae).__name__}: {still} of {n_units} hidden units give every row the same "
-    text += f"activation, and the loss is {left:.0%} of that of a constant output. "
-    warn(text + _cause(objective), CollapseWarning)
+    text += f"activation, and the loss is {left:.3g} times that of a constant output. "
+    warn(text + _cause(sae, objective, result), CollapseWarning)
     return True
 
 
@@ -109,9 +115,12 @@ def _misfit(sae, value, k):
     return value - decay - sae.beta * kl_sparsity(on, 1 - on, sae.rho, floor=1e-30)[0]
 
 
-def _cause(objective):
-    """Which penalty holds the units still, and a weight decay that does not."""
+def _cause(sae, objective, result):
+    """What holds the units still: a penalty, or the end of the fit; and what helps."""
     lam, flat, steep = np.max(objective.lam), *bearable_decay(objective)
+    unfinished = _unfinished(sae, result)
+    if result.status == "failed" or (unfinished and lam <= flat / 2):
+        return unfinished
     if lam > flat / 2:
         beta = " together with beta" if objective.beta > 0 and lam < steep / SAFE else ""
         advice = f"lam={lam:.1g} is too strong{beta} for data that vary so little: "
@@ -121,7 +130,7 @@ def _cause(objective):
     elif objective.beta > 0:
         advice = f"beta={objective.beta:g} is too strong: decrease it, or bring rho nearer to 0.5"
     else:
-        advice = "Increase max_iter, or take fewer units"
+        advice = "Take fewer units, or another random_state"
     if objective.output_activation == "identity":
         return f"{advice}; or scale X, for example by StandardScaler."
     return f"{advice}; or use output_activation='identity', or loss='log_loss' for data in [0, 1]."

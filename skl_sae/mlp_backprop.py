@@ -31,7 +31,7 @@ from ._estimator import (
     refuse_dates,
     refuse_nan,
 )
-from ._targets import Standardised, mean_and_scale
+from ._targets import Standardised, StandardisedRows, mean_and_scale
 from ._tasks import without_callbacks
 from .backprop.blocks import in_precision, propagate
 from .backprop.network import Network
@@ -45,6 +45,9 @@ from .base import (
     no_nan,
 )
 from .pretraining import autoencoders, pretrain
+
+# Targets up to so many bytes are scaled once; those of a larger file whenever they are read.
+MOST_COPIED = 2**24
 
 
 def _task(estimator):
@@ -710,10 +713,21 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             self.target_mean_, self.target_scale_ = np.zeros(Y.shape[1]), np.ones(Y.shape[1])
             if self.scale_targets:
                 self.target_mean_, self.target_scale_ = mean_and_scale(Y, sample_weight)
+                self._refuse_beyond(dtype)
         scaled = Standardised(self.target_mean_, self.target_scale_, dtype)
         if isinstance(Y, ChunkedRows):
             return Y.map(scaled, Y.shape[1], dtype)
-        return scaled(Y) if self.scale_targets or goes_on else in_precision(Y, dtype)
+        if not (self.scale_targets or goes_on):
+            return in_precision(Y, dtype)
+        return scaled(Y) if Y.nbytes <= MOST_COPIED else StandardisedRows(Y, scaled)
+
+    def _refuse_beyond(self, dtype):
+        """Refuse targets of which the predictions would be infinite."""
+        if (np.abs(self.target_mean_) + self.target_scale_ > np.finfo(dtype).max).any():
+            raise ValueError(
+                f"{type(self).__name__} can't be fitted: {np.dtype(dtype)}, the dtype of X, does not "
+                "hold numbers as large as y. Scale the data, or give X as float64."
+            )
 
     # -- pretrain -----------------------------------------------------------------------
 
@@ -977,12 +991,14 @@ def _forget(estimator, *attributes):
         vars(estimator).pop(name, None)
 
 
-def _doc_for(summary, without, example):
-    """The docstring of `MLPBackprop` for a subclass that lacks some of its entries."""
+def _doc_for(summary, without, example, **defaults):
+    """The docstring of `MLPBackprop` for a subclass with fewer entries and some other defaults."""
     if MLPBackprop.__doc__ is None:  # python -OO
         return None
     # cleandoc, since Python takes the indentation away from 3.13 on
     doc, _, _ = cleandoc(MLPBackprop.__doc__).partition("Examples\n")
+    for name, value in defaults.items():
+        doc = re.sub(rf"(?m)^({name} : .*, default=).*$", rf"\g<1>{value}", doc)
     _, _, body = doc.partition("\n")
     entries = re.split(r"\n(?=\w+ : )", body)
     kept = [entry for entry in entries if entry.split(" : ")[0] not in without]
@@ -1084,6 +1100,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
     >>> net.predict(X).shape
     (442,)
     """,
+        lam=0.01,
     )
 
     _parameter_constraints = {

@@ -340,10 +340,18 @@ def _network(graph, model, method, X):
     A = _layers(graph, X, model.coefs_[hidden], model.intercepts_[hidden], *activations)
     if method == "transform":
         return [A]
-    Z = _layers(graph, A, model.coefs_[-1:], model.intercepts_[-1:], "identity")
+    Z = _layers(graph, A, *_output_layer(model), "identity")
     if model.task_ == "regression":
         return [Z]
     return [_decision(graph, model, Z), _probabilities(graph, model, Z)]
+
+
+def _output_layer(model):
+    """Its weights and biases; of a regressor in the unit of the targets."""
+    W, b = model.coefs_[-1], model.intercepts_[-1]
+    if model.task_ == "regression":
+        W, b = W * model.target_scale_, b * model.target_scale_ + model.target_mean_
+    return [W], [b]
 
 
 def _decision(graph, model, Z):

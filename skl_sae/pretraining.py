@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from ._warn import part
 from .sparse_autoencoder import SparseAutoencoder
 
 
@@ -105,7 +106,8 @@ def pretrain(encoders, X, sample_weight, rng, tasks):
         if not hasattr(encoder, "coefs_"):
             if encoder.random_state is None:
                 encoder.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
-            with tasks.of(encoder, f"autoencoder {len(coefs) + 1}"):
+            name = f"autoencoder {len(coefs) + 1}"
+            with tasks.of(encoder, name), part(f"{name} of the pretraining"):
                 encoder.fit(code, sample_weight=sample_weight)
         code = encoder._propagate(code, slice(1), encoder.activation_)
         coefs.append(encoder.coefs_[0])

@@ -480,7 +480,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         self.std_activation_ = np.sqrt(np.maximum(sum(squares) / sum(weights) - mean**2, 0)).astype(X.dtype)
 
     def _warn_if_useless(self, objective, result):
-        return warn_if_collapsed(self, objective, result.value)
+        return warn_if_collapsed(self, objective, result)
 
     def _over_chunks(self, name, X, s):
         """``[method(X, s)]``, or that of each chunk of dask that has rows."""
