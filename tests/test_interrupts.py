@@ -227,7 +227,7 @@ def test_an_interrupt_ends_a_search_and_its_workers(n_jobs):
 @pytest.fixture
 def old_file(tmp_path):
     path = tmp_path / "model.joblib"
-    save(SparseAutoencoder(3, max_iter=2, tol=1.0, random_state=0).fit(X), path)
+    save(SparseAutoencoder(3, beta=0, max_iter=10, tol=1.0, n_iter_no_change=5).fit(X), path)
     return path
 
 

@@ -7,7 +7,10 @@ import pytest
 
 from skl_sae import MLPBackpropRegressor, SparseAutoencoder
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skl_sae.exceptions.CollapseWarning"),
+]
 ROWS = np.random.default_rng(0).uniform(0.1, 0.9, size=(240_000, 32)).astype(np.float32)
 
 

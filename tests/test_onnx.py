@@ -124,7 +124,7 @@ def test_every_public_estimator_is_covered():
 
 @pytest.mark.parametrize(
     ("activation", "output_activation"),
-    list(zip(ACTIVATIONS, ["logistic", "identity", "tanh", "tanh"])),
+    list(zip(ACTIVATIONS, ["logistic", "identity", "identity", "tanh"])),
 )
 @pytest.mark.parametrize("method", METHODS[SparseAutoencoder])
 def test_autoencoder(activation, output_activation, method, X):

@@ -21,7 +21,10 @@ from skl_sae import (
     ZCAWhitening,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skl_sae.exceptions.CollapseWarning"),
+]
 
 X, y = load_iris(return_X_y=True)
 X = (X - X.min(axis=0)) / np.ptp(X, axis=0)
