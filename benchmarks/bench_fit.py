@@ -154,6 +154,7 @@ def fits(options):
     """The comparison's section: whole fits against PyTorch and JAX."""
     rivals = peers(options.threads)
     own = {"ours": ours(), "ours, all rows": ours(growing_samples=False)}
+    own["ours, tutorial's start"] = ours(from_data=False)
     for load in (grey_patches, fashion_autoencoder):
         if (problem := load(options)) is not None:
             yield compete(problem, own | rivals, ["ours"], list(rivals), options, FITS_NOTE)

@@ -3,7 +3,7 @@
 A contender is a function ``run(problem, seed, trace)``. It prepares its data, starts the
 clock by ``trace.begin()`` and calls ``trace`` with the weights as often as it can, which
 ends it by an exception when the time is over. All start from the weights that our
-estimators draw for this seed.
+estimators draw for this seed, and from their biases or, where it says so, from the tutorial's.
 """
 
 import time
@@ -18,6 +18,9 @@ from skl_sae.backprop.solvers import Watcher
 
 # Learning rate and rows of a mini-batch. J of a mini-batch has the mean code of its rows.
 ADAM = [(1e-2, 1000), (3e-3, 1000), (1e-3, 1000), (3e-3, 250), (1e-2, 10_000)]
+
+# What a contender's name ends with, and whether its biases start from the data.
+STARTS = {"": True, ", tutorial's start": False}
 
 # Points are recorded when the time has grown by this factor: evenly on a log scale.
 SPACING = 1.15
@@ -56,11 +59,13 @@ def record(run, problem, seed, seconds):
     return trace.points
 
 
-def ours(**params):
+def ours(from_data=True, **params):
     """Our estimator with these parameters, from the call of ``fit`` on."""
 
     def run(problem, seed, trace):
         model = problem.estimator(seed, **params)
+        if not from_data:
+            model._start = lambda *_: problem.start(seed, from_data=False)
         data = (problem.X,) if problem.y is None else (problem.X, problem.y)
         watch(model, trace)
         trace.begin()
@@ -85,14 +90,15 @@ def watch(model, trace):
     model._watcher = lambda watcher: Recorder()
 
 
-def torch_model(problem, seed, threads):
+def torch_model(problem, seed, threads, from_data=True):
     """Weights to be learned, the objective of some rows, and theta."""
     import torch
 
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     data = torch.from_numpy(problem.X)
-    (W1, W2), (b1, b2) = problem.network.unpack(problem.start(seed).astype(np.float32))
+    theta0 = problem.start(seed, from_data).astype(np.float32)
+    (W1, W2), (b1, b2) = problem.network.unpack(theta0)
     weights = [torch.from_numpy(p.copy()).requires_grad_() for p in (W1, W2, b1, b2)]
     lam, beta, rho = (problem.params[name] for name in ("lam", "beta", "rho"))
 
@@ -112,13 +118,13 @@ def torch_model(problem, seed, threads):
     return weights, value, theta
 
 
-def torch_lbfgs(threads):
+def torch_lbfgs(threads, from_data=True):
     """PyTorch's L-BFGS with strong Wolfe line search and the history of ours."""
 
     def run(problem, seed, trace):
         import torch
 
-        weights, value, theta = torch_model(problem, seed, threads)
+        weights, value, theta = torch_model(problem, seed, threads, from_data)
         solver = torch.optim.LBFGS(  # one long call: each begins with an evaluation
             weights,
             max_iter=10**6,
@@ -143,13 +149,13 @@ def torch_lbfgs(threads):
     return run
 
 
-def torch_adam(threads, rate, batch):
+def torch_adam(threads, rate, batch, from_data=True):
     """PyTorch's Adam on mini-batches."""
 
     def run(problem, seed, trace):
         import torch
 
-        weights, value, theta = torch_model(problem, seed, threads)
+        weights, value, theta = torch_model(problem, seed, threads, from_data)
         solver = torch.optim.Adam(weights, lr=rate)
         trace.begin()
         while True:
@@ -208,9 +214,11 @@ def peers(threads):
     """The contenders of PyTorch and JAX, where they are installed."""
     found = {}
     if installed("torch"):
-        found["torch L-BFGS"] = torch_lbfgs(threads)
-        for rate, batch in ADAM:
-            found[f"torch Adam, {rate:g}, {batch}"] = torch_adam(threads, rate, batch)
+        for words, from_data in STARTS.items():
+            found[f"torch L-BFGS{words}"] = torch_lbfgs(threads, from_data)
+            for rate, batch in ADAM if from_data else ADAM[:1]:
+                name = f"torch Adam, {rate:g}, {batch}{words}"
+                found[name] = torch_adam(threads, rate, batch, from_data)
     if installed("jax", "optax"):
         found["JAX L-BFGS"] = jax_lbfgs
     return found

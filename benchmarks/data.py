@@ -55,9 +55,10 @@ class Problem:
     def network(self):
         return Network(self.sizes, self.activation)
 
-    def start(self, seed):
-        """The weights that our estimator starts from with ``random_state=seed``."""
-        return self.network.initialise(np.random.RandomState(seed))
+    def start(self, seed, from_data=True):
+        """What our estimator starts from with ``random_state=seed``, or the tutorial's biases 0."""
+        rng = np.random.RandomState(seed)
+        return self._objective.start(rng) if from_data else self.network.initialise(rng)
 
     def estimator(self, seed, **params):
         """Ours, told to go on for long; all else at its default."""

@@ -117,7 +117,7 @@ def measure(name, estimator, data, long):
 
 def long_fit(estimator, data):
     """J after ten times the iterations."""
-    params = {"max_iter": 10 * estimator.max_iter, "tol": 0}
+    params = {"max_iter": 10 * estimator.n_iter_, "tol": 0}
     return clone(estimator).set_params(**params).fit(*data).loss_
 
 
