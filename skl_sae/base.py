@@ -93,11 +93,13 @@ class Run(Watcher):
         self.estimator, self.objective, self.monitor = estimator, objective, monitor
         self.theta0, self.tasks, self.begin = theta0, tasks, tasks.begin
         self.start = estimator._describe_start(objective, theta0)
+        self.called_off = False  # by a callback: then nobody asks whether the fit is of use
 
     def end(self, so_far):
         """Whether the monitor or a callback stops."""
         stop = self.monitor(so_far)
-        return self.tasks.end(so_far, lambda: self._attributes(so_far)) or stop
+        self.called_off = self.tasks.end(so_far, lambda: self._attributes(so_far))
+        return self.called_off or stop
 
     def _attributes(self, so_far):
         """Those of the estimator as if the fit had stopped now."""
@@ -267,7 +269,7 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
             objective = replace(objective, n_threads=n_threads)
             run, result = self._best_run(objective, make_monitor, tasks)
             run.store(self, result)
-        if not self._warn_if_useless(objective, result):
+        if run.called_off or not self._warn_if_useless(objective, result):
             warn_unless_converged(self, result)
 
     def _n_subtasks(self, objective):

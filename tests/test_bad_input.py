@@ -30,8 +30,12 @@ from skl_sae import (
     code_diagnostics,
 )
 from skl_sae.backprop.objective import Objective
+from skl_sae.exceptions import CollapseWarning
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [  # of fits of five iterations
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skl_sae.exceptions.CollapseWarning"),
+]
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(size=(30, 4))
@@ -361,6 +365,17 @@ def test_missing_pair_of_loss_and_activation_lists_the_pairs(output_activation):
         fit(estimator)
     for pair in (("squared_error", "identity"), ("log_loss", "logistic")):
         assert "loss={!r} with output_activation={!r}".format(*pair) in str(caught.value)
+
+
+@each_supervised
+@pytest.mark.parametrize("rows", [X, csr_array(X)])
+def test_growing_samples_with_early_stopping_are_refused(estimator, rows):
+    estimator = clone(estimator).set_params(growing_samples=True, early_stopping=True)
+    before = dict(vars(estimator))
+    with pytest.raises(ValueError, match="does not go with early_stopping=True"):
+        fit(estimator, rows)
+    assert_as_before(estimator, before)
+    fit(estimator.set_params(growing_samples="auto"), rows)
 
 
 def test_regression_has_no_log_loss():
@@ -881,11 +896,21 @@ def test_overflow_of_a_network_asks_for_scaling(data, solver, early_stopping):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_overflow_of_the_targets_asks_for_scaling(dtype, early_stopping):
-    estimator = regressor(early_stopping=early_stopping)
+@pytest.mark.parametrize(("dtype", "scale_targets"), [(np.float64, False), (np.float32, True)])
+def test_overflow_of_the_targets_asks_for_scaling(dtype, scale_targets, early_stopping):
+    """Of float64 only if they are not scaled inside; float32 could not hold the predictions."""
+    estimator = regressor(early_stopping=early_stopping, scale_targets=scale_targets)
+    before = dict(vars(estimator))
     with pytest.raises(ValueError, match=r"can't be fitted.*Scale the data"):
         estimator.fit(X.astype(dtype), 1e200 * TARGETS)
+    assert_as_before(estimator, before)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("scale", [2.0**-900, 2.0**-600, 2.0**600, 2.0**1000])
+def test_targets_of_every_magnitude_are_fitted_alike(scale, early_stopping):
+    nets = [regressor(early_stopping=early_stopping).fit(X, s * TARGETS) for s in (1, scale)]
+    assert_array_equal(nets[1].predict(X), scale * nets[0].predict(X))
 
 
 @huge
@@ -953,7 +978,7 @@ def test_too_long_a_step_of_partial_fit_is_not_silent_and_not_taken(estimator, l
 @each_estimator
 def test_too_long_steps_of_a_fit_warn_and_keep_the_start(estimator):
     estimator = clone(estimator).set_params(solver="sgd", lam=1, learning_rate=1e3)
-    with pytest.warns(ConvergenceWarning, match=r"no lower value.*decrease learning_rate") as seen:
+    with pytest.warns(CollapseWarning, match=r"no lower value.*decrease learning_rate") as seen:
         fit(estimator)
     assert len(seen) == 1
     assert not estimator.converged_
@@ -1137,7 +1162,8 @@ def test_one_warning_at_max_iter(estimator, solver, n_init):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         estimator.fit(X, y_for(estimator))
-    assert [w.category for w in caught] == [ConvergenceWarning]
+    collapsed = solver == "sgd" and isinstance(estimator, SparseAutoencoder)  # after two steps
+    assert [w.category for w in caught] == [CollapseWarning if collapsed else ConvergenceWarning]
     text = str(caught[0].message)
     assert "max_iter=2" in text
     assert "tol=1e-09" in text
@@ -1212,7 +1238,13 @@ def test_rows_at_both_ends_of_float32_pass_the_validation_without_a_warning(esti
 
 def test_targets_at_both_ends_of_float32_are_refused_without_a_warning():
     with pytest.raises(ValueError, match="Scale the data"):
-        regressor().fit(X.astype(np.float32), ENDS[:, :2])
+        regressor(scale_targets=False).fit(X.astype(np.float32), ENDS[:, :2])
+
+
+def test_targets_at_both_ends_of_float32_are_fitted_in_double_precision():
+    predicted = regressor(max_iter=50).fit(X, ENDS[:, :2]).predict(X)
+    assert np.isfinite(predicted).all()
+    assert (np.sign(predicted) == np.sign(ENDS[:, :2])).mean() > 0.9
 
 
 @each_estimator
@@ -1241,10 +1273,13 @@ def test_probabilities_of_infinite_scores_are_refused(loss):
             getattr(net, name)(np.full((2, 4), 1e308))
 
 
-@pytest.mark.parametrize("params", [{"lam": 1e308}, {"beta": 1.7e308}])
-def test_penalties_that_overflow_are_named(params):
+def test_penalties_that_overflow_are_named():
+    """At the start the mean code is ρ, and the sparsity penalty nothing."""
     with pytest.raises(ValueError, match="decrease lam or beta"):
-        sae(**params).fit(X)
+        sae(lam=1e308).fit(X)
+    with pytest.warns(CollapseWarning, match="decrease lam or beta"):
+        fitted = sae(beta=1.7e308).fit(X)
+    assert np.isfinite(fitted.loss_)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -26,7 +26,10 @@ from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencod
 from skl_sae.callbacks import Checkpoint, save
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn has callbacks since 1.9")
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skl_sae.exceptions.CollapseWarning"),
+]
 
 X, y = load_iris(return_X_y=True)
 X = (X - X.min(axis=0)) / np.ptp(X, axis=0)
@@ -293,6 +296,9 @@ def test_the_code_of_the_pages_runs(page, tmp_path, monkeypatch):
     sae = "skl_sae.sparse_autoencoder.SparseAutoencoder"
     pipe = Pipeline(pipe.steps[:2]).fit(X) if page == "persistence" else pipe
     namespace = {"pipe": pipe}
+    few = load_digits(return_X_y=True)
+    few = few[0][:300], few[1][:300]
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda return_X_y: few)
     text = (Path(__file__).parents[1] / "docs" / f"{page}.rst").read_text()
     blocks = re.findall(r".. code-block:: python\n\n((?:    .*\n|\n)+)", text)
     assert len(blocks) >= 2
@@ -361,7 +367,7 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path):
 KILLED = """
 import sys
 import numpy as np
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_digits, load_iris
 from skl_sae import MLPBackpropClassifier
 from skl_sae.callbacks import Checkpoint
 X, y = load_iris(return_X_y=True)

@@ -17,7 +17,10 @@ from sklearn.preprocessing import MinMaxScaler, minmax_scale
 from skl_sae import CodeDisplay, MLPBackpropClassifier, SparseAutoencoder, code_diagnostics
 from skl_sae.diagnostics import describe_units
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skl_sae.exceptions.CollapseWarning"),
+]
 DIGITS, LABELS = load_digits(return_X_y=True)
 X = minmax_scale(DIGITS)[:150]
 WEIGHTS = np.random.default_rng(0).integers(0, 4, size=len(X))

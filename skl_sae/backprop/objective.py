@@ -163,6 +163,7 @@ class Objective:
 
     # -- the start --------------------------------------------------------------------------
 
+    @np.errstate(all="ignore")  # what is not finite the solver reports, here and below
     def start(self, rng):
         """Random weights as in the tutorial, and biases from the data: see `start`."""
         coefs, _ = self.network.unpack(self.network.initialise(rng) * self._spread)
@@ -190,6 +191,7 @@ class Objective:
         return unit
 
     @property
+    @np.errstate(all="ignore")
     def _spread(self):
         """The unit of the rows in that of each parameter, where outputs are linear in them.
 
@@ -209,6 +211,7 @@ class Objective:
         return self._columns(self.X)
 
     @cached_property
+    @np.errstate(all="ignore")
     def best_constant(self):
         """The raw output of the best constant, and J₀."""
         cut = (0, 1) if self.loss == "log_loss" else None

@@ -82,8 +82,8 @@ def best_constant(loss, output_activation, columns):
     z, best = mean, mean
     if output_activation in STEEPNESS:
         k = STEEPNESS[output_activation]  # a = k rate - (k - 1), rate = logistic(k z)
-        rate = np.clip((mean + k - 1) / k, 0, 1)
-        best, z = k * rate - (k - 1), logit(np.clip(rate, MARGIN, 1 - MARGIN)) / k
+        best = np.clip(mean, 1 - k, 1)  # a mean in the range is itself, to the bit
+        z = logit(np.clip((best + k - 1) / k, MARGIN, 1 - MARGIN)) / k
     return z, 0.5 * float((columns.variance + (mean - best) ** 2).sum())
 
 
