@@ -58,7 +58,7 @@ class Checkpoint:
     >>> from skl_sae.callbacks import Checkpoint
     >>> X = load_digits().data / 16
     >>> path = Path(tempfile.mkdtemp()) / "digits.joblib"
-    >>> sae = SparseAutoencoder(16, tol=5e-3, random_state=0)
+    >>> sae = SparseAutoencoder(16, random_state=0)
     >>> sae = sae.set_callbacks(Checkpoint(path)).fit(X)
     >>> saved = joblib.load(path)
     >>> saved = saved.set_params(warm_start=True).fit(X)

@@ -116,7 +116,7 @@ class ConvolveAndPool(
     >>> X = load_digits().data / 16
     >>> encoder = make_pipeline(
     ...     ZCAWhitening(epsilon=0.01),
-    ...     SparseAutoencoder(10, rho=0.1, output_activation="identity", tol=0.01, random_state=0),
+    ...     SparseAutoencoder(10, output_activation="identity", random_state=0),
     ... )
     >>> conv = ConvolveAndPool(
     ...     encoder, image_shape=(8, 8), patch_shape=(4, 4), pool_shape=(3, 3), random_state=0

@@ -107,7 +107,7 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import SparseAutoencoder, code_diagnostics
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, random_state=0).fit(X)
     >>> numbers = code_diagnostics(sae, X)
     >>> round(numbers["mean_activation"], 1), numbers["dead"], numbers["collapsed"]
     (0.1, 0.0, 0.0)

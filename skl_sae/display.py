@@ -73,7 +73,7 @@ class ComponentsDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import ComponentsDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, random_state=0).fit(X)
     >>> display = ComponentsDisplay.from_estimator(sae, image_shape=(8, 8))
     """
 
@@ -236,7 +236,7 @@ class LossCurveDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import LossCurveDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, random_state=0).fit(X)
     >>> display = LossCurveDisplay.from_estimator(sae)
     """
 
@@ -401,7 +401,7 @@ class ReconstructionDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import ReconstructionDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, random_state=0).fit(X)
     >>> display = ReconstructionDisplay.from_estimator(sae, X, image_shape=(8, 8))
     """
 
@@ -576,7 +576,7 @@ class CodeDisplay:
     >>> from sklearn.datasets import load_digits
     >>> from skl_sae import CodeDisplay, SparseAutoencoder
     >>> X = load_digits().data / 16
-    >>> sae = SparseAutoencoder(16, rho=0.1, tol=5e-3, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(16, random_state=0).fit(X)
     >>> display = CodeDisplay.from_estimator(sae, X)
     """
 

@@ -267,7 +267,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     >>> from sklearn.datasets import load_iris
     >>> from skl_sae import MLPBackprop
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPBackprop((5,), task="classification", tol=1e-2, random_state=0).fit(X, y)
+    >>> net = MLPBackprop((5,), task="classification", random_state=0).fit(X, y)
     >>> net.predict(X[:2])
     array([0, 0])
     >>> net.transform(X).shape
@@ -1016,7 +1016,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
     >>> from sklearn.datasets import load_iris
     >>> from skl_sae import MLPBackpropClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPBackpropClassifier((5,), tol=1e-2, random_state=0).fit(X, y)
+    >>> net = MLPBackpropClassifier((5,), random_state=0).fit(X, y)
     >>> net.predict(X[:2])
     array([0, 0])
     >>> net.predict_proba(X[:2]).shape
@@ -1096,7 +1096,8 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
     >>> from sklearn.preprocessing import scale
     >>> from skl_sae import MLPBackpropRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> net = MLPBackpropRegressor((5,), lam=0.1, random_state=0).fit(X, scale(y))
+    >>> X = scale(X)
+    >>> net = MLPBackpropRegressor((5,), random_state=0).fit(X, y)
     >>> net.predict(X).shape
     (442,)
     """,

@@ -80,7 +80,7 @@ def register():
     >>> from skl_sae import MLPBackpropClassifier
     >>> from skl_sae.onnx import register
     >>> X, y = load_iris(return_X_y=True)
-    >>> net = MLPBackpropClassifier((5,), tol=1e-2, random_state=0).fit(X, y)
+    >>> net = MLPBackpropClassifier((5,), random_state=0).fit(X, y)
     >>> register()  # doctest: +SKIP
     >>> model = to_onnx(net, X[:1], options={"zipmap": False})  # doctest: +SKIP
     """

@@ -183,7 +183,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     >>> from sklearn.preprocessing import minmax_scale
     >>> from skl_sae import SparseAutoencoder
     >>> X = minmax_scale(load_digits().data)
-    >>> sae = SparseAutoencoder(n_components=16, rho=0.1, tol=5e-3, random_state=0).fit(X)
+    >>> sae = SparseAutoencoder(n_components=16, random_state=0).fit(X)
     >>> sae.transform(X).shape
     (1797, 16)
     >>> sae.components_.shape

@@ -22,7 +22,7 @@ def test_the_table_tells_the_defaults():
     rows = re.findall(r"^\|[^|]+\| `(\w+)` \| ([^ |]+)", README.read_text(), flags=re.MULTILINE)
     assert len(rows) >= 8
     for name, shown in rows:
-        assert str(defaults[name]).replace("0.0001", "1e-4") == shown.strip('"'), name
+        assert str(defaults[name]).replace("e-0", "e-") == shown.strip('"'), name
 
 
 def test_the_citation_is_of_this_version():
