@@ -1,5 +1,6 @@
 """Variable projection: the output layer is the best one, and a fit ends where it should."""
 
+import warnings
 from dataclasses import replace
 from itertools import product
 
@@ -22,6 +23,7 @@ from skl_sae.backprop.gradient_check import compare_gradient
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.solvers import minimise
+from skl_sae.exceptions import CollapseWarning
 
 LINEAR = ("squared_error", "identity")
 CASES = [
@@ -406,19 +408,21 @@ DIGITS = load_digits().data / 16
 DIABETES, PROGRESS = load_diabetes(return_X_y=True)
 DIABETES, PROGRESS = DIABETES * 20, (PROGRESS - 150) / 75
 SAE = SparseAutoencoder(
-    3, output_activation="identity", lam=1e-2, rho=0.2, max_iter=5000, random_state=0
+    3, output_activation="identity", lam=1e-3, beta=0.3, rho=0.2, max_iter=5000, random_state=0
 )
 NET = MLPBackpropRegressor((4,), lam=3e-2, max_iter=5000, random_state=0)
 BOTH = pytest.mark.parametrize(
     ("estimator", "X", "y"), [(SAE, IRIS, None), (NET, DIABETES, PROGRESS)], ids=["sae", "net"]
 )
-stops_short = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+stops_short = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::skl_sae.exceptions.CollapseWarning"
+)
 
 
 def objective_of(fitted, X, y=None, sample_weight=None):
     """The objective that was minimised, built by hand, and the fitted weights."""
-    if y is not None and y.ndim == 1:
-        y = y[:, np.newaxis]
+    if y is not None:
+        y = (y.reshape(len(y), -1) - fitted.target_mean_) / fitted.target_scale_
     network = Network((X.shape[1], *(len(b) for b in fitted.intercepts_)), fitted.activation)
     objective = Objective(
         network,
@@ -444,14 +448,14 @@ def assert_honest(fitted, X, y=None, sample_weight=None):
     assert fitted.loss_ == pytest.approx(objective(theta)[0], rel=1e-12)
     assert fitted.loss_ == pytest.approx(fitted.loss_curve_[-1], rel=1e-14)
     assert fitted.stage_lengths_.sum() == fitted.n_iter_ == len(fitted.loss_curve_)
-    assert fitted.n_iter_ <= fitted.max_iter
+    assert fitted.stage_lengths_ @ fitted.stage_shares_ <= fitted.max_iter
 
 
 @BOTH
 @pytest.mark.parametrize("weighted", [False, True])
 def test_it_ends_at_the_same_minimum(estimator, X, y, weighted):
     s = np.linspace(0.2, 1, len(X)) if weighted else None
-    with_it, without = (fit(estimator, X, y, s, projects, tol=1e-7) for projects in (True, False))
+    with_it, without = (fit(estimator, X, y, s, projects, tol=1e-5) for projects in (True, False))
     for fitted in (with_it, without):
         assert fitted.converged_
         assert_honest(fitted, X, y, s)
@@ -478,7 +482,7 @@ def test_fewer_iterations_to_the_same_objective(beta):
 @pytest.mark.parametrize("growing_samples", [True, False])
 def test_max_iter(estimator, X, y, max_iter, growing_samples):
     fitted = fit(estimator, X, y, max_iter=max_iter, growing_samples=growing_samples, tol=0)
-    assert fitted.n_iter_ == max_iter
+    assert max_iter - 1 < fitted.stage_lengths_ @ fitted.stage_shares_ <= max_iter
     assert_honest(fitted, X, y)
 
 
@@ -516,11 +520,11 @@ def test_a_linear_network_without_weight_decay_is_least_squares(hidden):
     assert_honest(net, DIABETES, PROGRESS)
     design = np.column_stack([DIABETES, np.ones(len(DIABETES))])
     errors = design @ np.linalg.lstsq(design, PROGRESS)[0] - PROGRESS
-    assert net.loss_ == pytest.approx(0.5 * (errors**2).mean(), rel=1e-10)
+    assert net.loss_ == pytest.approx(0.5 * (errors**2).mean() / PROGRESS.var(), rel=1e-10)
 
 
 def test_a_linear_autoencoder_without_weight_decay_is_pca():
-    sae = fit(SAE, DIGITS, n_components=5, activation="identity", lam=0.0, beta=0.0, tol=1e-7)
+    sae = fit(SAE, DIGITS, n_components=5, activation="identity", lam=0.0, beta=0.0, tol=1e-8)
     assert sae.converged_
     assert_honest(sae, DIGITS)
     variances = PCA().fit(DIGITS).explained_variance_ * (1 - 1 / len(DIGITS))
@@ -537,10 +541,9 @@ def test_warm_start_goes_on(estimator, X, y, lam):
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("growing_samples", [True, False])
-def test_early_stopping_keeps_the_best(growing_samples):
+def test_early_stopping_keeps_the_best():
     options = {"early_stopping": True, "n_iter_no_change": 5, "tol": 1e-3, "lam": 1e-4}
-    net = fit(NET, DIABETES, PROGRESS, growing_samples=growing_samples, **options)
+    net = fit(NET, DIABETES, PROGRESS, **options)
     scores = net.validation_scores_
     assert len(scores) == net.n_iter_ == len(net.loss_curve_) == net.stage_lengths_.sum()
     kept, held_out = train_test_split(np.arange(len(PROGRESS)), test_size=0.1, random_state=0)
@@ -599,6 +602,7 @@ def test_several_layers_and_outputs():
     assert np.abs(objective(theta)[1]).max() < 1e-2
 
 
+@stops_short  # or collapses
 @pytest.mark.parametrize("lam", [0.0, 1e-2])
 @pytest.mark.parametrize("projects", [True, "auto"])
 @pytest.mark.parametrize("n_rows", [1, 2, 5])
@@ -623,7 +627,8 @@ def test_an_overflow_is_reported_and_changes_nothing():
 
 def projects(estimator, X, y=None):
     """Whether a fit that stops at its start would have run on the hidden layers first."""
-    return len(clone(estimator).set_params(tol=1e9).fit(X, y).stage_lengths_) == 2
+    with warnings.catch_warnings(action="ignore", category=CollapseWarning):
+        return len(clone(estimator).set_params(tol=1e9).fit(X, y).stage_lengths_) == 2
 
 
 @pytest.mark.parametrize(
@@ -699,6 +704,7 @@ REFUSED = [
 ]
 
 
+@stops_short
 @pytest.mark.parametrize("estimator", REFUSED)
 def test_what_cannot_be_projected_is_refused_in_one_sentence(estimator):
     estimator = clone(estimator).set_params(variable_projection=True)

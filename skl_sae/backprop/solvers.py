@@ -19,6 +19,9 @@ STAGE_GAIN, STAGE_PATIENCE = 0.003, 10
 # A gradient below this share of tol ends a run of SciPy's solvers at once.
 FLAT = 1e-3
 
+# A single iteration of L-BFGS that gains less than the square of this share has converged.
+ROUNDING = 1e-6
+
 # Above this share of the baseline a run is on the plateau of its start, where patience is so many
 # times longer; below the last share a value counts as that.
 PLATEAU, ON_PLATEAU = 0.99, 5
@@ -178,9 +181,9 @@ def lbfgs(
 ):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
-    It has converged by the common rule, and at once where it can't tell values apart any more:
-    where an iteration lowers the objective by less than ``4 * eps`` of its size, or the
-    gradient is next to nothing.
+    It has converged by the common rule, and at once where an iteration lowers the objective by
+    next to nothing (the square of ``tol`` or of `ROUNDING`: near a minimum it is flat to
+    second order; or ``4 * eps``), or where the gradient is next to nothing.
 
     Parameters
     ----------
@@ -204,7 +207,7 @@ def lbfgs(
         on_others.append(each is not objective)
         options = {
             "maxcor": history_size,
-            "ftol": 4 * eps,
+            "ftol": max(min(tol, ROUNDING) ** 2, 4 * eps),
             "maxiter": max_iter,
             "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
         }
@@ -364,11 +367,15 @@ class _ScipyRun:
         # leaves `evaluate` in a reference cycle: else the next stage would run beside our buffers.
         status = "converged" if self.converged else _status(found, options, self.tol)
         message = str(found.message)
-        start = np.array(self.expand(self.reduce(theta0)))
-        self.objective = self.reduce = self.expand = None
         result = Result(theta, value, self.curve, self.n_evaluations, status, message)
         # Where trials were not finite a line search can accept a higher value.
-        return _or_start(result, lambda: start, self.start, self.slack)
+        result = _or_start(result, lambda: self._whole(theta0), self.start, self.slack)
+        self.objective = self.reduce = self.expand = None
+        return result
+
+    def _whole(self, theta):
+        """All parameters, the best ones in place of those that are solved for."""
+        return np.array(self.expand(self.reduce(theta)))
 
     def theta_of(self, scaled):
         """All parameters."""
