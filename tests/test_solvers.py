@@ -347,7 +347,7 @@ def test_a_start_of_whole_numbers():
 
 @pytest.mark.parametrize(
     ("tol", "options", "ftol"),
-    [(1e-5, {}, 4 * 2.2e-16), (0, {}, 4 * 2.2e-16), (1e-5, {"eps": 1e-7}, 4e-7)],
+    [(1e-2, {}, 1e-12), (1e-7, {}, 1e-14), (0, {}, 4 * 2.2e-16), (1e-5, {"eps": 1e-7}, 4e-7)],
 )
 def test_what_scipy_is_told(tol, options, ftol, monkeypatch):
     told, original = {}, scipy.optimize.minimize
