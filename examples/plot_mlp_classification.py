@@ -32,19 +32,19 @@ from skl_sae import MLPBackpropClassifier
 # anything. The same objective therefore needs alpha = n λ and alpha = min(200, n) λ. Each fold
 # trains on four fifths of the rows.
 #
-# All other parameters are the defaults, but for ``max_iter``, which is so large that no solver
-# runs into it, and ``tol``, which is scikit-learn's default for all.
+# All other parameters are the defaults, but for scikit-learn's ``max_iter``, which is so large
+# that its solvers do not run into it.
 
 LAM = 1e-3
 
 
 def networks(n_train):
-    common = {"hidden_layer_sizes": (50,), "activation": "tanh", "max_iter": 1000, "tol": 1e-4}
-    common["random_state"] = 0
+    common = {"hidden_layer_sizes": (50,), "activation": "tanh", "random_state": 0}
+    theirs = common | {"max_iter": 1000}
     return {
         "MLPBackpropClassifier": MLPBackpropClassifier(lam=LAM, **common),
-        "MLPClassifier, lbfgs": MLPClassifier(solver="lbfgs", alpha=LAM * n_train, **common),
-        "MLPClassifier, adam": MLPClassifier(alpha=LAM * min(200, n_train), **common),
+        "MLPClassifier, lbfgs": MLPClassifier(solver="lbfgs", alpha=LAM * n_train, **theirs),
+        "MLPClassifier, adam": MLPClassifier(alpha=LAM * min(200, n_train), **theirs),
     }
 
 
