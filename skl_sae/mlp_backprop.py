@@ -137,10 +137,10 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         Patience: see ``tol`` and ``early_stopping``.
     solver : {"lbfgs", "cg", "sgd"}, default="lbfgs"
         L-BFGS or nonlinear conjugate gradients of SciPy, or gradient descent.
-    max_iter : int, default=1000
+    max_iter : int, default=1500
         Largest number of iterations (of epochs for "sgd" with ``batch_size``). An iteration
         on a share of the rows (see ``growing_samples``) counts by that share.
-    tol : float, default=0.002
+    tol : float, default=0.001
         The fit has converged when ``n_iter_no_change`` iterations have not lowered J by
         ``tol`` of its size; "lbfgs" and "cg" also ask that no entry of the gradient of
         J / J₀ is above ``tol``, where J₀ is the objective of the best constant output.
@@ -306,8 +306,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         validation_fraction=0.1,
         n_iter_no_change=20,
         solver="lbfgs",
-        max_iter=1000,
-        tol=2e-3,
+        max_iter=1500,
+        tol=1e-3,
         history_size=10,
         growing_samples="auto",
         variable_projection="auto",
@@ -1048,8 +1048,8 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         validation_fraction=0.1,
         n_iter_no_change=20,
         solver="lbfgs",
-        max_iter=1000,
-        tol=2e-3,
+        max_iter=1500,
+        tol=1e-3,
         history_size=10,
         growing_samples="auto",
         learning_rate=0.1,
@@ -1127,8 +1127,8 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         validation_fraction=0.1,
         n_iter_no_change=20,
         solver="lbfgs",
-        max_iter=1000,
-        tol=2e-3,
+        max_iter=1500,
+        tol=1e-3,
         history_size=10,
         growing_samples="auto",
         variable_projection="auto",

@@ -68,10 +68,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Whether W₂ is W₁ transposed.
     solver : {"lbfgs", "cg", "sgd"}, default="lbfgs"
         L-BFGS ([2]_) or nonlinear conjugate gradients of SciPy, or gradient descent.
-    max_iter : int, default=1000
+    max_iter : int, default=1500
         Largest number of iterations (of epochs for "sgd" with ``batch_size``). An iteration
         on a share of the rows (see ``growing_samples``) counts by that share.
-    tol : float, default=0.002
+    tol : float, default=0.001
         The fit has converged when ``n_iter_no_change`` iterations have not lowered J by
         ``tol`` of its size; "lbfgs" and "cg" also ask that no entry of the gradient of
         J / J₀ is above ``tol``, where J₀ is the objective of the best constant output.
@@ -210,8 +210,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         loss="squared_error",
         tied_weights=False,
         solver="lbfgs",
-        max_iter=1000,
-        tol=2e-3,
+        max_iter=1500,
+        tol=1e-3,
         n_iter_no_change=20,
         history_size=10,
         growing_samples="auto",
