@@ -9,7 +9,7 @@ dask is imported by what is used with its collections only.
 
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial, reduce, wraps
+from functools import partial, reduce, wraps
 from operator import call
 from time import monotonic
 from uuid import uuid4
@@ -23,6 +23,7 @@ from ._tasks import without_callbacks
 from ._threads import alone, blas_on_one_thread
 from .backprop.blocks import aligned, as_floats, chunks, in_precision
 from .backprop.objective import Objective, added, first_share, shuffled
+from .backprop.once import once
 from .backprop.start import Columns
 
 # Sums that a task of the tree adds up.
@@ -186,25 +187,25 @@ class ChunkedObjective(Objective):
         graph = HighLevelGraph.from_collections(name, graph, dependencies=self._collections)
         return _compute([Delayed(keys[0], graph, layer=name)])[0]
 
-    @cached_property
+    @once
     def _keys(self):
         """For each chunk the keys of what `_data` holds."""
         return [[part if part is None else part.key for part in parts] for parts in self._data]
 
-    @cached_property
+    @once
     def _collections(self):
         """The collections that hold it."""
         rows = [r.array for r in (self.X, self.Y, self.sample_weight) if r is not None]
         return [*rows, *(index for *_, index in self._data if index is not None)]
 
-    @cached_property
+    @once
     def _settings(self):
         """Everything but the rows."""
         values = {field.name: getattr(self, field.name) for field in fields(Objective)}
         rows = dict.fromkeys(("X", "Y", "sample_weight"))
         return self.X.dtype, Objective(**values | rows | {"n_threads": 1, "memory": 0})
 
-    @cached_property
+    @once
     def _data(self):
         """For each chunk its rows of X, Y and the weights, and the index of its sample."""
         import dask
@@ -220,7 +221,7 @@ class ChunkedObjective(Objective):
             index = dask.persist(*index)
         return list(zip(*columns, index))
 
-    @cached_property
+    @once
     def _total_weight(self):
         import dask
 
@@ -240,12 +241,12 @@ class ChunkedObjective(Objective):
         """The first rows, from the first chunk that has some."""
         return self._first_rows[rows], None, None
 
-    @cached_property
+    @once
     def _first_rows(self):
         first = next(part for part, n in zip(self.X.parts, self.X.sizes) if n)
         return _compute([first[:64]])[0].astype(self.X.dtype)
 
-    @cached_property
+    @once
     def _kept(self):
         return []
 

@@ -50,18 +50,21 @@ def mean_and_scale(Y, sample_weight):
     -------
     mean, scale : ndarray of shape (n_outputs,)
     """
-    peak = 1.0
     with np.errstate(all="ignore"):  # what overflows the fit reports
-        if isinstance(Y, ChunkedRows):
-            columns = columns_of_chunks(Y, sample_weight)
-        else:  # squares of what is huge or tiny would overflow, or vanish
-            peak = _peak(Y)
-            columns = Columns.of(StandardisedRows(Y, Standardised(0.0, peak, float)), sample_weight)
+        # squares of what is huge or tiny would overflow, or vanish
+        in_chunks = isinstance(Y, ChunkedRows)
+        largest = Y.each(_largest) if in_chunks else map(_largest, chunks(Y))
+        largest = np.max([sizes for sizes in largest if sizes is not None], axis=0)
+        peak = np.array([power_of_two(size) for size in largest])
+        scaled = Standardised(0.0, peak, float)
+        if in_chunks:
+            columns = columns_of_chunks(Y.map(scaled, Y.shape[1], float), sample_weight)
+        else:
+            columns = Columns.of(StandardisedRows(Y, scaled), sample_weight)
         scale = np.sqrt(columns.variance) * peak
         return columns.mean * peak, np.where((scale > 0) & np.isfinite(scale), scale, 1.0)
 
 
-def _peak(Y):
-    """The power of two next to the largest size in each column."""
-    largest = np.max([abs(block.astype(float)).max(axis=0) for block in chunks(Y)], axis=0)
-    return np.array([power_of_two(size) for size in largest])
+def _largest(rows):
+    """The largest size in each column, or None without rows."""
+    return abs(rows.astype(float)).max(axis=0) if len(rows) else None

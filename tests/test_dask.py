@@ -41,7 +41,10 @@ dask = pytest.importorskip("dask", reason="the extra skl-sae[dask] is not instal
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::skl_sae.exceptions.CollapseWarning"),
+]
 RNG = np.random.default_rng(0)
 N_ROWS, N_FEATURES = 400, 6
 X = RNG.uniform(0.1, 0.9, size=(N_ROWS, N_FEATURES))
@@ -243,9 +246,38 @@ def test_samples_lie_within_each_other_and_need_a_weight():
         assert set(rows) <= set(more) <= set(range(part))
         assert (S[begin + more] > 0).all()
     index = np.concatenate([b + i for b, i in zip(np.cumsum((0, *CUTS)), large, strict=False)])
-    local = next(objectives(CASES["autoencoder"][0], None, S)).rows(index)
+    local, _ = objectives(CASES["autoencoder"][0], None, None)
+    local = replace(local, X=X, sample_weight=S).rows(index)  # in memory equal rows are merged
     theta = local.network.initialise(np.random.default_rng(1))
     same(samples[1](theta), local(theta))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", CASES)
+def test_the_start_is_the_local_one(name, weighted):
+    estimator, y = CASES[name]
+    local, chunked = objectives(estimator, y, S if weighted else None)
+    starts = [o.start(np.random.RandomState(0)) for o in (chunked, local)]
+    np.testing.assert_allclose(*starts, rtol=1e-10, atol=1e-12)
+    assert chunked.baseline == pytest.approx(local.baseline, rel=1e-12)
+    np.testing.assert_allclose(chunked.unit, local.unit, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("scale", [1e-300, 1.0, 1e300])
+def test_targets_are_scaled_as_local_ones(scale, weighted):
+    y = scale * np.column_stack([TARGETS, np.full(N_ROWS, 0.3)])
+    s = S if weighted else None
+    fits = [
+        MLPBackpropRegressor((4,), **SHORT).fit(part(X), part(y), sample_weight=s)
+        for part in (partial(cut, sizes=(0, 300, 100)), np.asarray)
+    ]
+    for name in ("target_mean_", "target_scale_"):
+        found, expected = (getattr(net, name) for net in fits)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert fits[0].target_scale_[2] == 1  # of what does not vary
+    found, expected = (net.predict(X) / scale for net in fits)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
 
 
 # -- fit, and what follows ------------------------------------------------------------------

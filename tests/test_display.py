@@ -41,7 +41,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::skl_sae.exceptions.CollapseWarning"),
 ]
 DIGITS, LABELS = load_digits(return_X_y=True)
-X, y = DIGITS[:100] / 16, LABELS[:200]
+X, y = DIGITS[:200] / 16, LABELS[:200]
 RNG = np.random.default_rng(0)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -479,7 +479,8 @@ def test_without_matplotlib(monkeypatch):
 @pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
 def test_the_page_runs(monkeypatch):
     """Its code, each block on its own, in a reader's folder, with fewer rows."""
-    monkeypatch.setattr("sklearn.datasets.load_digits", lambda: Bunch(data=DIGITS[:100]))
+    few = Bunch(data=DIGITS[:100])
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda: few)
     blocks = re.findall(r"code-block:: python\n\n((?: {4}.*\n|\n)+)", PAGE.read_text())
     assert len(blocks) == 3
     for block in blocks:

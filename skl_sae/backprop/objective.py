@@ -7,7 +7,6 @@ The sums over the rows are exact for every block size; a block is no mini-batch.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -17,6 +16,7 @@ from .activations import ACTIVATIONS, STEEPNESS
 from .blocks import Lanes, LazyRows, dense
 from .losses import get_loss
 from .network import Network, affine, backward, forward
+from .once import once
 from .penalties import kl_sparsity, weight_decay
 from .projection import Moments, solve_output
 from .start import Columns, best_constant, power_of_two, start_biases
@@ -206,11 +206,11 @@ class Objective:
                 part *= spread
         return unit
 
-    @cached_property
+    @once
     def _columns_of_X(self):
         return self._columns(self.X)
 
-    @cached_property
+    @once
     @np.errstate(all="ignore")
     def best_constant(self):
         """The raw output of the best constant, and J₀."""
@@ -384,12 +384,12 @@ class Objective:
     # -- computed or allocated once, by the first evaluation ------------------------------
     # Threads never ask for these: a cached property holds no lock.
 
-    @cached_property
+    @once
     def _layout(self):
         """The network whose parameters theta holds."""
         return self.network.hidden if self.variable_projection else self.network
 
-    @cached_property
+    @once
     def _total_weight(self):
         s = self.weights
         return float(self.n_rows) if s is None else float(np.sum(s, dtype=float))
@@ -399,7 +399,7 @@ class Objective:
         """Units of the hidden layers whose mean code is asked for."""
         return self.network.sizes[1:-1] if self.beta > 0 else ()
 
-    @cached_property
+    @once
     def _one_pass(self):
         """Whether the sparsity penalty is added after the only pass over the rows."""
         one_code = self.beta > 0 and len(self.network.sizes) == 3
@@ -409,16 +409,16 @@ class Objective:
     def _has_first_pass(self):
         return (self.beta > 0 or self.variable_projection) and not self._one_pass
 
-    @cached_property
+    @once
     def _last(self):
         """The last theta and its best output layer."""
         return {}
 
-    @cached_property
+    @once
     def _lanes(self):
         return Lanes.plan(self.network, self.n_rows, self.X.dtype, self.block_size, self.n_threads)
 
-    @cached_property
+    @once
     def _lane_gradients(self):
         """Buffers for the gradient of each lane and for the rest, by its first row."""
 
@@ -430,7 +430,7 @@ class Objective:
 
         return {lane[0].start: buffers() for lane in self._lanes.lanes}
 
-    @cached_property
+    @once
     def _lane_moments(self):
         """The same for the moments, with buffers for the products of a block."""
 
@@ -444,7 +444,7 @@ class Objective:
 
         return {lane[0].start: buffers() for lane in self._lanes.lanes}
 
-    @cached_property
+    @once
     def _kept(self):
         """Memory for activations and slopes of all rows, from the first pass to the second.
 
