@@ -6,8 +6,8 @@ One line for each fit: its score on the rows that it has seen (explained varianc
 accuracy), hidden units that stand still (standard deviation below 1e-3), iterations, seconds
 of the processor (one thread), J, how far J lies above that of a second fit with ten times the
 iterations and no tolerance, and the warnings of the first one. A fit is useless if its score
-is not 0.05 above that of the best constant, or more than half of the units stand still. All
-data are bundled with scikit-learn or generated. About ten minutes on two cores, one with
+is not 0.05 above that of the best constant, or if more than half of the units of a code stand
+still. All data are bundled with scikit-learn or generated. About ten minutes on two cores, one with
 ``--no-long``.
 """
 
@@ -101,12 +101,13 @@ def measure(name, estimator, data, long):
         stds = estimator.transform(data[0]).std(axis=0)
         score, still = estimator.score(*data), int((stds < 1e-3).sum())
         words = sorted({w.category.__name__ for w in seen})
+        collapsed = len(data) == 1 and 2 * still > len(stds)
         longer = long_fit(estimator, data) if long else None
     return {
         "name": name,
         "score": float(score),
         "still": still,
-        "useful": bool(score >= constant_score(data) + 0.05 and 2 * still <= len(stds)),
+        "useful": bool(score >= constant_score(data) + 0.05 and not collapsed),
         "n_iter": estimator.n_iter_,
         "seconds": seconds,
         "J": estimator.loss_,

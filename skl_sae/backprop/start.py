@@ -34,15 +34,15 @@ class Columns(NamedTuple):
         for block in chunks(rows):
             weights = s[start : start + len(block)]
             start += len(block)
-            if weights.any():
-                block = block if limits is None else np.clip(block, *limits)
-                blocks.append(cls._of_block(block.astype(float), weights))
+            if (some := weights > 0).any():  # the squares of a row without weight may overflow
+                block = block[some] if limits is None else np.clip(block[some], *limits)
+                blocks.append(cls._of_block(block.astype(float), weights[some]))
         return reduce(cls.joined, blocks)
 
     @classmethod
     def _of_block(cls, block, s):
         weight = s.sum()
-        block -= (origin := block[np.argmax(s > 0)].copy())  # a constant column stays exact
+        block -= (origin := block[0].copy())  # a constant column stays exact
         mean = s @ block / weight
         block -= mean
         return cls(weight, origin + mean, s @ np.square(block, out=block) / weight)
