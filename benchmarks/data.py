@@ -56,7 +56,7 @@ class Problem:
         return Network(self.sizes, self.activation)
 
     def start(self, seed, from_data=True):
-        """What our estimator starts from with ``random_state=seed``, or the tutorial's biases 0."""
+        """Our start with ``random_state=seed``, or the tutorial's, with biases of zero."""
         rng = np.random.RandomState(seed)
         return self._objective.start(rng) if from_data else self.network.initialise(rng)
 

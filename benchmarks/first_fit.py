@@ -7,8 +7,8 @@ accuracy), hidden units that stand still (standard deviation below 1e-3), iterat
 of the processor (one thread), J, how far J lies above that of a second fit with ten times the
 iterations and no tolerance, and the warnings of the first one. A fit is useless if its score
 is not 0.05 above that of the best constant, or if more than half of the units of a code stand
-still. All data are bundled with scikit-learn or generated. About ten minutes on two cores, one with
-``--no-long``.
+still. All data are bundled with scikit-learn or generated. About twenty minutes on two cores,
+two with ``--no-long``.
 """
 
 import argparse

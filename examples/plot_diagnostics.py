@@ -90,8 +90,8 @@ save(LossCurveDisplay.from_estimator(pipe), "display_loss_curve.png")
 
 # %%
 # The code. Above: each unit has a mean activity near ρ, and a standard deviation two to
-# four times as large. It is off in most patches and on in a few. Below: how many units are active in a
-# patch.
+# four times as large. It is off in most patches and on in a few. Below: how many units are
+# active in a patch.
 
 save(CodeDisplay.from_estimator(pipe, X), "display_code.png")
 

@@ -83,8 +83,8 @@ assert (best - ours <= 0.005).all(), "half a point behind the best network"
 
 # %%
 # The two networks trained by L-BFGS minimise the same function, so that their accuracies hardly
-# differ; scikit-learn's stops earlier, at a larger gradient, and Adam takes longest. The bars are one
-# standard deviation of the five splits: no difference is larger than that.
+# differ; scikit-learn's stops earlier, at a larger gradient, and Adam takes longest. The bars are
+# one standard deviation of the five splits: no difference is larger than that.
 
 
 def save(fig, name):

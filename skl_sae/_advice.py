@@ -59,7 +59,8 @@ def warn_if_constant(estimator, objective, result):
     if not 0 < baseline <= result.value * (1 + 1e-3):
         return False
     advice = _unfinished(estimator, result) or (
-        f"Scale X, for example by StandardScaler{_less_decay(estimator)}; or y does not depend on X."
+        f"Scale X, for example by StandardScaler{_less_decay(estimator)}; or y does not depend "
+        "on X."
     )
     warn(
         f"{type(estimator).__name__} predicts no better than a constant (J is "
@@ -156,7 +157,9 @@ def bearable_decay(objective):
     """
     X, s = objective.some_rows(SOME_ROWS)
     z, _ = objective.best_constant
-    sigma = _largest_singular_value(X - np.average(X, axis=0, weights=s), -_delta(objective, X, z), s)
+    sigma = _largest_singular_value(
+        X - np.average(X, axis=0, weights=s), -_delta(objective, X, z), s
+    )
     k = STEEPNESS.get(objective.network.activation)
     steep = 1.0 if k is None else k**2 / 4
     flat = steep * 4 * objective.rho * (1 - objective.rho) if k and objective.beta > 0 else steep

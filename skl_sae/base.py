@@ -11,8 +11,8 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
 from ._advice import warn_unless_converged
+from ._compat import CallbackSupportMixin, Interval, StrOptions, check_sample_weight
 from ._dask import ChunkedObjective, ChunkedRows, refuse, validate
 from ._equal_rows import merged
 from ._estimator import (
@@ -387,7 +387,11 @@ class BackpropEstimator(CallbackSupportMixin, Estimator):
         pretrained = getattr(self, "pretraining", None) is not None
         stops_early = getattr(self, "early_stopping", False)
         is_deep = len(objective.network.sizes) > 2  # else a start is as good as another
-        return is_deep and objective.n_rows >= GROW_FROM and not (goes_on or stops_early or pretrained)
+        return (
+            is_deep
+            and objective.n_rows >= GROW_FROM
+            and not (goes_on or stops_early or pretrained)
+        )
 
     def _projects(self, objective):
         """Whether the output layer is solved exactly, and L-BFGS runs on the others."""

@@ -725,8 +725,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         """Refuse targets of which the predictions would be infinite."""
         if (np.abs(self.target_mean_) + self.target_scale_ > np.finfo(dtype).max).any():
             raise ValueError(
-                f"{type(self).__name__} can't be fitted: {np.dtype(dtype)}, the dtype of X, does not "
-                "hold numbers as large as y. Scale the data, or give X as float64."
+                f"{type(self).__name__} can't be fitted: {np.dtype(dtype)}, the dtype of X, does "
+                "not hold numbers as large as y. Scale the data, or give X as float64."
             )
 
     # -- pretrain -----------------------------------------------------------------------

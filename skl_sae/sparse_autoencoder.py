@@ -15,9 +15,9 @@ from ._dask import ChunkedRows, by_chunks
 from ._estimator import check_floats
 from ._tasks import without_callbacks
 from ._threads import alone
+from ._warn import warn
 from .backprop.blocks import LazyRows, as_floats, chunks, dense, row_blocks
 from .backprop.network import Network
-from ._warn import warn
 from .base import BackpropEstimator, all_or_nothing, check_weights, exact_weights, no_nan
 
 RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
@@ -84,8 +84,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     growing_samples : "auto" or bool, default="auto"
         Whether "lbfgs" runs on a random 1/32, 1/8 and 1/2 of the rows before it runs on
         all, each time from where it has ended ([3]_, [4]_, [5]_). On many rows this is
-        several times faster, and the result is as much a minimum of J. "auto" does so from 20,000 rows on, unless the
-        fit goes on from fitted weights.
+        several times faster, and the result is as much a minimum of J. "auto" does so from
+        20,000 rows on, unless the fit goes on from fitted weights.
     variable_projection : "auto" or bool, default="auto"
         Whether "lbfgs" runs on the encoder alone, the decoder being solved exactly at
         each step ([6]_): the same objective and the same minima, in several times fewer
@@ -477,7 +477,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         )
         mean = sum(codes) / sum(weights)
         self.mean_activation_ = mean.astype(X.dtype)
-        self.std_activation_ = np.sqrt(np.maximum(sum(squares) / sum(weights) - mean**2, 0)).astype(X.dtype)
+        self.std_activation_ = np.sqrt(
+            np.maximum(sum(squares) / sum(weights) - mean**2, 0)
+        ).astype(X.dtype)
 
     def _warn_if_useless(self, objective, result):
         return warn_if_collapsed(self, objective, result)

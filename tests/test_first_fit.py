@@ -89,7 +89,10 @@ def test_it_names_beta_where_beta_is_to_blame():
 
 
 def test_networks_that_predict_a_constant_say_so():
-    for net, y in ((MLPBackpropClassifier((3,), lam=10), SPECIES), (MLPBackpropRegressor((3,), lam=10), SPECIES)):
+    for net, y in (
+        (MLPBackpropClassifier((3,), lam=10), SPECIES),
+        (MLPBackpropRegressor((3,), lam=10), SPECIES),
+    ):
         (warning,) = seen(net.set_params(random_state=0), IRIS, y)
         assert warning.category is CollapseWarning
         assert "predicts no better than a constant" in str(warning.message)
@@ -172,7 +175,10 @@ def test_targets_are_scaled_by_weighted_mean_and_deviation():
     np.testing.assert_allclose(
         by_hand.predict(X) * net.target_scale_ + net.target_mean_, net.predict(X), rtol=1e-6
     )
-    assert (by_hand.target_mean_, by_hand.target_scale_) == (pytest.approx([0] * 3), pytest.approx([1] * 3))
+    assert (by_hand.target_mean_, by_hand.target_scale_) == (
+        pytest.approx([0] * 3),
+        pytest.approx([1] * 3),
+    )
 
 
 def test_a_fit_that_goes_on_keeps_the_unit_of_its_targets():

@@ -16,8 +16,8 @@ from skl_sae import (
     PatchNormalizer,
     SparseAutoencoder,
     ZCAWhitening,
+    _equal_rows,
 )
-from skl_sae import _equal_rows
 from skl_sae.backprop.blocks import LazyRows, chunks
 
 pytestmark = [

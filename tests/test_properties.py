@@ -26,6 +26,7 @@ from skl_sae import (
     SparseAutoencoder,
     ZCAWhitening,
 )
+from skl_sae.exceptions import CollapseWarning
 
 # What a fit may say of data and parameters that are valid each on its own.
 REFUSALS = (
@@ -45,7 +46,8 @@ def quietly(call):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.filterwarnings("ignore", "X has values outside", UserWarning)
+        warnings.simplefilter("ignore", CollapseWarning)
+        warnings.filterwarnings("ignore", ".*X has values outside", UserWarning)
         return call()
 
 
@@ -89,8 +91,9 @@ def assert_fit_is_sound(estimator, X):
             assert (array <= 1).all()
         else:
             assert np.isfinite(array).all(), name
-    assert 0 <= estimator.n_iter_ == len(estimator.loss_curve_) <= estimator.max_iter
-    assert estimator.n_evaluations_ <= 100 * (estimator.max_iter + 1) * (2 + X.shape[0])
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == estimator.stage_lengths_.sum()
+    assert 0 <= estimator.stage_lengths_ @ estimator.stage_shares_ <= estimator.max_iter
+    assert estimator.n_evaluations_ <= 100 * (estimator.n_iter_ + 1) * (2 + X.shape[0])
     dtype = np.float32 if X.dtype == np.float32 else np.float64
     assert all(a.dtype == dtype for a in [*estimator.coefs_, *estimator.intercepts_])
 
@@ -101,7 +104,11 @@ def objective_of(estimator, *data, **options):
     objective = quietly(lambda: probe._prepare(*data, **options))
     if probe.get_params().get("early_stopping"):
         objective, _ = probe._hold_out(objective)
-    return objective, objective.network.initialise(check_random_state(estimator.random_state))
+    theta = objective.start(check_random_state(estimator.random_state))
+    if estimator.solver == "sgd":
+        return objective, theta
+    with np.errstate(all="ignore"):
+        return objective, theta / objective.unit * objective.unit  # as SciPy sees it
 
 
 def assert_not_above_start(estimator, *data, **options):

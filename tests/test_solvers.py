@@ -247,7 +247,9 @@ def test_what_is_next_to_nothing_beside_the_baseline_has_converged():
     assert Convergence(0.01, 10, baseline=10.0).reached(falling)
 
 
-@pytest.mark.parametrize(("baseline", "size"), [(0, 1), (1, 1), (1.9, 1), (0.7, 0.5), (3e8, 2**28)])
+@pytest.mark.parametrize(
+    ("baseline", "size"), [(0, 1), (1, 1), (1.9, 1), (0.7, 0.5), (3e8, 2**28)]
+)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_size_is_a_power_of_two(baseline, size, sign):
     assert Convergence(0.1, 10, baseline).size == size

@@ -53,7 +53,9 @@ def test_a_constant_at_the_ends_of_the_range_or_beyond():
 
 
 @pytest.mark.parametrize("s", [None, S], ids=["alike", "weighted"])
-@pytest.mark.parametrize("rows", [X, csr_array(X), LazyRows(X, float)], ids=["dense", "csr", "lazy"])
+@pytest.mark.parametrize(
+    "rows", [X, csr_array(X), LazyRows(X, float)], ids=["dense", "csr", "lazy"]
+)
 def test_columns_are_weighted_means_and_variances(rows, s):
     found = Columns.of(rows, s)
     weights = np.ones(len(X)) if s is None else s

@@ -226,7 +226,9 @@ class Objective:
     def _columns(self, rows, cut=None):
         """`Columns` of X or Y."""
         if self.index is not None:
-            rows = LazyRows(rows, rows.dtype, self.index) if not issparse(rows) else rows[self.index]
+            rows = (
+                LazyRows(rows, rows.dtype, self.index) if not issparse(rows) else rows[self.index]
+            )
         with np.errstate(all="ignore"):
             return Columns.of(rows, self.weights, cut)
 

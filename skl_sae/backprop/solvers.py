@@ -341,9 +341,7 @@ class _ScipyRun:
     def __init__(self, objective, rule, watcher, before, slack, unit):
         self.objective, self.rule, self.watcher, self.before = objective, rule, watcher, before
         self.slack, self.size, self.tol = slack, rule.size, rule.tol
-        reduce, self.expand = (
-            getattr(objective, name, np.array) for name in ("reduce", "expand")
-        )
+        reduce, self.expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
         self.reduce = reduce
         self.unit = 1.0 if unit is None else reduce(unit)
         self.curve, self.n_evaluations, self.begun = [], 0, False
