@@ -141,7 +141,8 @@ print(means.to_string(float_format="{:.4f}".format))
 # %%
 # In the middle the pooled features are as good as raw pixels, or better. The further the digits
 # move, the worse raw pixels get; chance is 10 %. Means over the whole map hardly depend on the
-# position, and lose least. The grid knows more of where a stroke is: better in the middle, worse far from it.
+# position, and lose least. The grid knows more of where a stroke is: better in the middle, worse
+# far from it.
 
 if bundled:
     near, far = means.iloc[0], means.iloc[-1]

@@ -57,8 +57,8 @@ for name, estimator in estimators.items():
 # ----------------
 # ``Objective`` is a callable that returns the value and the gradient, so that a mistake can be
 # wrapped around it. These six have all been made in real programs; the value stays right, only
-# the gradient is wrong. The weights are random numbers, the biases too: at biases of zero, where
-# a fit starts, a decay of the biases would not show.
+# the gradient is wrong. The weights are random numbers, the biases too: at biases of zero a decay
+# of the biases would not show.
 
 network = Network((64, 10, 64), "logistic")
 objective = Objective(network, X, lam=1e-4, beta=3, rho=0.05)

@@ -157,9 +157,9 @@ print(f"\nmean accuracy of {N_SPLITS} splits")
 print(means.to_string(float_format="{:.4f}".format))
 
 # %%
-# With 20 labels, two of each digit, what was learned without labels is worth some five points;
-# fine-tuning on so few labels adds nothing to it. With all labels fine-tuning wins back what the
-# code has lost, and the random start gets as far: there pretraining no longer pays in accuracy.
+# With 20 labels, two of each digit, what was learned without labels is worth some six points;
+# fine-tuning on so few labels loses a part of it. With all labels fine-tuning helps a little, and
+# the random start gets at least as far: there pretraining no longer pays in accuracy.
 
 if bundled:
     few, all_rows = means.iloc[0], means.iloc[-1]
@@ -167,7 +167,7 @@ if bundled:
     assert few["pretrained, before fine-tuning"] > peers + 0.01
     assert few["pretrained and fine-tuned"] > few["random start"]
     tuned = all_rows["pretrained and fine-tuned"]
-    assert tuned > all_rows["pretrained, before fine-tuning"] + 0.005
+    assert tuned > all_rows["pretrained, before fine-tuning"]
     assert abs(tuned - all_rows["random start"]) < 0.01
 
 

@@ -142,6 +142,7 @@ def _below(value):
     return f"{10.0 ** np.floor(np.log10(value)):.0e}" if value > 0 else "0"
 
 
+@np.errstate(all="ignore")  # of huge rows they are infinite
 def bearable_decay(objective):
     r"""The weight decay from which on an autoencoder's weights are best zero, for some rows.
 

@@ -8,7 +8,9 @@ would let the two fits part, since a long search amplifies the last digit.
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
+
+from .backprop.blocks import chunks
 
 # Sorting is cheap beside a fit up to so many rows, and bytes of them; a copy is made of these.
 MOST_ROWS, MOST_BYTES = 10**5, 2**26
@@ -38,9 +40,9 @@ def merged(X, Y=None, s=None):
         some = np.flatnonzero(s)
         X, Y, s = X[some], Y if Y is None else Y[some], s[some]
     X = _canonical(X) if issparse(X) else X[:]
-    rows = _bytes_of_csr(X) if issparse(X) else _bytes_of(X)
+    rows = _bytes_of(X)
     if Y is not None:
-        rows = [of_X + of_Y for of_X, of_Y in zip(rows, _bytes_of(Y))]
+        rows = [of_X + (of_Y + 0).tobytes() for of_X, of_Y in zip(rows, Y)]  # -0.0 is 0.0
     order = sorted(range(len(rows)), key=rows.__getitem__)
     is_first = [True, *(rows[i] != rows[j] for i, j in pairwise(order))]
     order = np.array(order)
@@ -52,20 +54,19 @@ def merged(X, Y=None, s=None):
 
 
 def _canonical(X):
-    """The same CSR array, with columns in order and no entry twice."""
-    if not X.has_canonical_format:
+    """The same CSR array, with columns in order, no entry twice and none that is zero."""
+    if not (X.has_canonical_format and X.data.all()):
         X = X.copy()
         X.sum_duplicates()
+        X.eliminate_zeros()
     return X
 
 
-def _bytes_of(rows):
-    return [row.tobytes() for row in rows]
-
-
-def _bytes_of_csr(X):
-    """Column numbers and values of each row."""
+def _bytes_of(X):
+    """Numbers and values of the columns that are not zero in each row, whether X is sparse or not."""
+    blocks = [X] if issparse(X) else map(csr_array, chunks(X))
     return [
-        X.indices[start:end].tobytes() + X.data[start:end].tobytes()
-        for start, end in pairwise(X.indptr)
+        block.indices[start:end].astype(np.int32).tobytes() + block.data[start:end].tobytes()
+        for block in blocks
+        for start, end in pairwise(block.indptr)
     ]

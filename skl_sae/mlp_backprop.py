@@ -760,7 +760,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             beta=0.0,
         )
         start = super()._start(output, rng, tasks)
-        with tasks.task("output layer", self.max_iter):
+        with tasks.task("output layer", super()._n_subtasks(output)):
             result = self._minimise(output, start, rng, self.max_iter, tasks)
         return output.network.unpack(result.theta)
 

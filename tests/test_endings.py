@@ -15,7 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 from skl_sae.backprop.objective import Objective
-from skl_sae.backprop.solvers import Watcher, minimise
+from skl_sae.backprop.solvers import FLAT, Watcher, minimise
+from skl_sae.exceptions import CollapseWarning
 
 X, y = load_iris(return_X_y=True)
 X = (X - X.min(axis=0)) / np.ptp(X, axis=0)
@@ -113,18 +114,20 @@ def test_the_result_is_true_and_no_worse_than_the_start(name, solver, max_iter):
         value, gradient = function(found.theta)
         assert found.value == value <= at_start
         assert found.n_evaluations == calls
-        assert len(found.loss_curve) <= max_iter
+        work = np.dot(found.stages or [len(found.loss_curve)], found.shares or [1])
+        assert work <= max_iter
         assert np.isfinite(found.loss_curve).all()
         if found.status == "max_iter":
-            assert len(found.loss_curve) == max_iter
+            assert work > max_iter - 1
         if SOLVERS[solver]["solver"] != "sgd":
             curve = [at_start, *found.loss_curve]
             assert curve[-1] == value
             assert (np.diff(curve) <= 0).all()
-            stationary = np.abs(gradient).max() <= TOL
-            stalled = len(curve) > 1 and curve[-2] - curve[-1] <= TOL**2 * max(1, abs(curve[-2]))
-            assert stationary or found.status != "converged" or (stalled and solver != "cg")
-            assert not (stationary and found.status == "max_iter")
+            steepness = np.abs(gradient).max()
+            stalled = len(curve) > 1 and curve[-2] - curve[-1] <= 1e-15 * max(1, abs(curve[-2]))
+            stationary = steepness <= TOL or (stalled and solver != "cg")
+            assert stationary or found.status != "converged"
+            assert not (steepness <= FLAT * TOL and found.status == "max_iter")
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg"])
@@ -266,7 +269,9 @@ def objective_of(estimator):
 def test_curve_counts_value_and_warning_agree(name, max_iter, monkeypatch):
     estimator = clone(FITS[name]).set_params(max_iter=max_iter, tol=1e-4)
     estimator, warned, calls = fit_and_count(estimator, monkeypatch)
-    assert estimator.n_iter_ == len(estimator.loss_curve_) <= max_iter
+    work = estimator.stage_lengths_ @ estimator.stage_shares_
+    assert estimator.n_iter_ == len(estimator.loss_curve_)
+    assert work <= max_iter
     assert estimator.stage_lengths_.sum() == estimator.n_iter_
     if estimator.n_init == 1:
         assert estimator.n_evaluations_ == len(calls)
@@ -274,15 +279,15 @@ def test_curve_counts_value_and_warning_agree(name, max_iter, monkeypatch):
     theta = objective.network.pack(estimator.coefs_, estimator.intercepts_)
     assert estimator.loss_ == pytest.approx(objective(theta)[0], rel=1e-12)
     rng = np.random.RandomState(0)
-    worst = max(objective(objective.network.initialise(rng))[0] for _ in range(estimator.n_init))
+    worst = max(objective(objective.start(rng))[0] for _ in range(estimator.n_init))
     if "mini" not in name:  # a start that is undone is another's test
         assert estimator.loss_ <= worst
     early = "early" in name and not warned
-    assert [w.__class__ for w in warned] == [ConvergenceWarning] * (
-        not (estimator.converged_ or early)
-    )
-    if warned and estimator.n_iter_ == max_iter:
-        assert f"max_iter={max_iter}" in str(warned[0]) or "no lower value" in str(warned[0])
+    assert len(warned) == (not (estimator.converged_ or early))
+    if warned:
+        assert type(warned[0]) in (ConvergenceWarning, CollapseWarning)
+        at_limit = work > max_iter - 1 and f"max_iter={max_iter}" in str(warned[0])
+        assert at_limit or "no lower value" in str(warned[0])
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
@@ -299,7 +304,7 @@ def test_steps_that_are_too_long_end_at_the_start(batch_size, early_stopping, mo
     assert net.n_evaluations_ == len(calls)
     objective = objective_of(net)
     if not early_stopping:
-        start = objective.network.initialise(np.random.RandomState(0))
+        start = objective.start(np.random.RandomState(0))
         assert (objective.network.pack(net.coefs_, net.intercepts_) == start).all()
         assert net.loss_ == objective(start)[0]
 
