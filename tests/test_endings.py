@@ -124,7 +124,7 @@ def test_the_result_is_true_and_no_worse_than_the_start(name, solver, max_iter):
             assert curve[-1] == value
             assert (np.diff(curve) <= 0).all()
             steepness = np.abs(gradient).max()
-            stalled = len(curve) > 1 and curve[-2] - curve[-1] <= 1e-15 * max(1, abs(curve[-2]))
+            stalled = len(curve) > 1 and curve[-2] - curve[-1] <= TOL**2 * max(1, abs(curve[-2]))
             stationary = steepness <= TOL or (stalled and solver != "cg")
             assert stationary or found.status != "converged"
             assert not (steepness <= FLAT * TOL and found.status == "max_iter")
@@ -363,6 +363,7 @@ def test_an_iteration_in_single_precision_that_lowers_nothing_has_reached_its_ro
     ends = 0
     for seed in range(6):
         net = MLPBackpropRegressor((3,), lam=1e-2, tol=1e-7, max_iter=2000, random_state=seed)
+        net.set_params(scale_targets=False)  # else some of these starts lead past a saddle
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             net.fit(X.astype(np.float32), y)
