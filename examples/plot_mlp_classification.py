@@ -111,6 +111,8 @@ dot_plot(axes[0], "accuracy", error="std")
 axes[0].set(xlabel="accuracy (mean ± standard deviation)")
 dot_plot(axes[1], "fit time (s)")
 axes[1].set(xlabel="mean time of a fit (s), one core", xscale="log")
+axes[1].set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
+axes[1].xaxis.set_minor_formatter("")  # their numbers would overlap
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 save(fig, "mlp_classification.png")
 
