@@ -63,7 +63,7 @@ def _canonical(X):
 
 
 def _bytes_of(X):
-    """Numbers and values of the columns that are not zero in each row, whether X is sparse or not."""
+    """Numbers and values of the columns that are not zero in each row, sparse or not."""
     blocks = [X] if issparse(X) else map(csr_array, chunks(X))
     return [
         block.indices[start:end].astype(np.int32).tobytes() + block.data[start:end].tobytes()

@@ -204,6 +204,18 @@ def test_sparse_x_gives_the_same_autoencoder(estimator, container):
         assert_allclose(getattr(dense, method)(container(X)), expected, rtol=1e-10)
 
 
+def test_sparse_rows_give_the_bits_of_dense_ones():
+    """Equal rows are the same ones whatever their zeros: of either sign, stored or not."""
+    X = np.random.default_rng(0).integers(-1, 2, size=(60, 3)) / 3
+    stored = csr_array(X)
+    stored.data[::2] = 0
+    X = stored.toarray()
+    X[X == 0] = -0.0
+    fits = [sae(random_state=0).fit(rows) for rows in (X, X + 0, stored, csr_array(X))]
+    assert len({fitted.loss_ for fitted in fits}) == 1
+    assert all((fitted.coefs_[0] == fits[0].coefs_[0]).all() for fitted in fits)
+
+
 @pytest.mark.parametrize("convert", ["tocsc", "tocoo", "todok", "tolil", "tobsr"])
 def test_other_sparse_formats_give_the_same_autoencoder(convert):
     X = csr_array(np.eye(6))
