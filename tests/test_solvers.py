@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from skl_sae.backprop.solvers import SOLVERS, Convergence, Result, Watcher, _or_start, minimise
+from skl_sae.backprop.solvers import (
+    SOLVERS,
+    Convergence,
+    Result,
+    Watcher,
+    _in_stages,
+    _or_start,
+    minimise,
+)
 
 START = np.array([-1.2, 1.0, -0.5, 0.8])
 OPTIONS = {"lbfgs": {}, "cg": {}, "sgd": {"learning_rate": 0.3}}
@@ -520,6 +528,18 @@ def test_a_stage_uses_no_more_than_half_of_the_work_left():
     stages = [(1 / 4, rosenbrock), (1 / 2, rosenbrock)]
     found = minimise(rosenbrock, START, max_iter=10, tol=0, stages=stages)
     assert found.stages == (20, 4, 3)
+
+
+def test_only_runs_on_all_rows_are_compared_with_each_other():
+    """A sample, which may be learned by heart, has values of its own."""
+    seen = []
+
+    def run(objective, theta, left, stage, before):
+        seen.append(list(before))
+        return Result(theta, 2.0, [3.0, 2.0], 2, "converged", "")
+
+    _in_stages([(1 / 2, None), (1, None), (1, None)], START, 100, Watcher(), run)
+    assert seen == [[], [], [3.0, 2.0]]
 
 
 def test_a_stage_ends_when_it_no_longer_pays():

@@ -254,15 +254,15 @@ def _in_stages(stages, theta, max_iter, watcher, run):
     not lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
     stage on all rows has converged and the next finds no lower value, that is convergence.
     """
-    past, work, curve, converged = Result(theta, np.nan, [], 0, "max_iter", ""), 0, [], False
+    past, work, converged = Result(theta, np.nan, [], 0, "max_iter", ""), 0, False
+    curve = []  # on all rows
     for share, objective in stages:
         left = int(max_iter - work)
         if share < 1:
             left = int(min(STAGE_WORK, left // 2) / share)
         if left > 0:
-            before = curve if share == 1 else []  # of the same objective
             stage = _Stage(past, watcher, share)
-            result = run(objective, past.theta, left, stage, before)
+            result = run(objective, past.theta, left, stage, curve)
             found_none = result.status == "failed" and not result.loss_curve
             if converged and found_none:
                 result = result._replace(status="converged")
@@ -270,7 +270,8 @@ def _in_stages(stages, theta, max_iter, watcher, run):
             if stage.stopped:
                 break
             work += share * len(result.loss_curve)
-            curve = before + result.loss_curve
+            if share == 1:
+                curve = curve + result.loss_curve
             converged = share == 1 and result.status == "converged"
     return past
 
