@@ -773,7 +773,7 @@ def test_nothing_stays_on_the_cluster(cluster):
     with cluster.as_current():
         for name in ("autoencoder", "linear decoder", "classes"):
             estimator, y = CASES[name]
-            sae = clone(estimator).set_params(growing_samples=True, **SHORT)
+            sae = clone(estimator).set_params(growing_samples=True, max_iter=3, random_state=0)
             sae.fit(cut(X), y, sample_weight=S)
             sae.score(cut(X), y)
     gc.collect()
