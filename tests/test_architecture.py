@@ -12,6 +12,7 @@ ROOT = Path(skl_sae.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 # Each file may import from those above it only.
 ORDER = [
+    "backprop.once",
     "backprop.activations",
     "backprop.losses",
     "backprop.penalties",
@@ -44,13 +45,13 @@ ORDER = [
     "display",
 ]
 ALONE = {
+    "backprop.once",
     "backprop.solvers",
     "backprop.gradient_check",
     "exceptions",
     "_compat",
     "_threads",
     "_warn",
-    "_equal_rows",
 }
 
 
