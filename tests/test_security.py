@@ -4,7 +4,6 @@ import ast
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
