@@ -39,8 +39,8 @@ def _unfinished(estimator, result):
         )
     if result.status == "max_iter":
         return (
-            f"{solver} stopped at max_iter={estimator.max_iter}, while "
-            f"{estimator.n_iter_no_change} iterations still lowered J by more than "
+            f"{solver} stopped at max_iter={estimator.max_iter}, before "
+            f"{estimator.n_iter_no_change} iterations lowered J by less than "
             f"tol={estimator.tol} of it. Increase max_iter" + _against_overfitting(estimator)
         )
     return ""

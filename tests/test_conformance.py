@@ -51,7 +51,6 @@ DEFAULTS = [
     SparseAutoencoder(),
     MLPBackpropClassifier(),
     MLPBackpropRegressor(),
-    MLPBackprop(),
     MLPBackprop(task="regression"),
     MLPBackpropClassifier(()),
     MLPBackpropRegressor(()),
