@@ -134,6 +134,8 @@ def _cause(sae, objective, result):
         advice = "Take fewer units, or another random_state"
     if objective.output_activation == "identity":
         return f"{advice}; or scale X, for example by StandardScaler."
+    if objective.loss == "log_loss":
+        return f"{advice}."
     return f"{advice}; or use output_activation='identity', or loss='log_loss' for data in [0, 1]."
 
 
