@@ -11,7 +11,7 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import skl_sae  # noqa: E402
-from skl_sae._estimator import DOCS  # noqa: E402
+from skl_sae._versioned import DOCS  # noqa: E402
 
 project = "skl_sae"
 author = "The skl_sae developers"

@@ -29,6 +29,7 @@ from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencod
 from skl_sae.backprop.gradient_check import compare_gradient
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 
 X, y = load_digits(return_X_y=True)
 X, y = minmax_scale(X)[:50], y[:50]
@@ -61,7 +62,7 @@ for name, estimator in estimators.items():
 # of the biases would not show.
 
 network = Network((64, 10, 64), "logistic")
-objective = Objective(network, X, lam=1e-4, beta=3, rho=0.05)
+objective = Objective(network, Rows(X), lam=1e-4, beta=3, rho=0.05)
 rng = np.random.default_rng(0)
 theta = rng.normal(scale=0.1, size=network.n_params)
 encoder = slice(0, 64 * 10)  # theta holds all weights, layer by layer, then all biases

@@ -23,11 +23,12 @@ from threadpoolctl import threadpool_limits
 
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 from skl_sae.backprop.solvers import Watcher, minimise
 
 X = minmax_scale(load_digits().data)
 network = Network((64, 25, 64), "logistic")
-objective = Objective(network, X, lam=1e-4, beta=3, rho=0.05)
+objective = Objective(network, Rows(X), lam=1e-4, beta=3, rho=0.05)
 theta0 = objective.start(np.random.RandomState(0))  # biases from the data
 from_zero = network.initialise(np.random.RandomState(0))  # the same weights, biases of zero
 BUDGET = 500

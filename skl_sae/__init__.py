@@ -1,11 +1,12 @@
 """Sparse autoencoders and multilayer perceptrons trained by L-BFGS, for scikit-learn."""
 
 from . import onnx as onnx
-from .base import check_gradient
 from .convolution import ConvolveAndPool
 from .diagnostics import code_diagnostics
 from .display import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
-from .mlp_backprop import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor
+from .gradient_check import check_gradient
+from .mlp_backprop import MLPBackprop
+from .mlp_tasks import MLPBackpropClassifier, MLPBackpropRegressor
 from .preprocessing import PatchNormalizer, ZCAWhitening
 from .sparse_autoencoder import SparseAutoencoder
 

@@ -158,7 +158,7 @@ def bearable_decay(objective):
     flat, steep : float
         The bound where the units are active at ρ, and where they are as steep as can be.
     """
-    X, s = objective.some_rows(SOME_ROWS)
+    X, s = objective.rows.some(SOME_ROWS)
     z, _ = objective.best_constant
     sigma = _largest_singular_value(
         X - np.average(X, axis=0, weights=s), -_delta(objective, X, z), s

@@ -1,6 +1,5 @@
 """What is private in scikit-learn or missing from its older versions, in one place."""
 
-from contextlib import nullcontext
 from numbers import Integral
 
 import numpy as np
@@ -13,26 +12,8 @@ try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
 
-    class _NoContext:
-        """A context of no callbacks, which is also that of each of its tasks."""
-
-        def subcontext(self, **options):
-            return self
-
-        def call_on_fit_task_begin(self, **data):
-            return self
-
-        def call_on_fit_task_end(self, **data):
-            return False
-
-        def propagate_callback_context(self, estimator):
-            return nullcontext()
-
     class CallbackSupportMixin:
-        """The part of scikit-learn's callbacks that a fit calls; there are none."""
-
-        def _init_callback_context(self, **options):
-            return _NoContext()
+        """There are no callbacks to support."""
 
 
 class Interval(_param_validation.Interval):

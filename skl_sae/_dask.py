@@ -1,14 +1,14 @@
 """Fits and predictions on dask collections, whose rows stay where they are.
 
 The solver runs here. An evaluation of the objective sends the weights to every chunk of rows,
-where `Objective` makes the same sums over the rows as ever, and adds them up as a tree. Sums are
+where `Rows` makes the same sums over them as ever, and adds them up as a tree. Sums are
 added in a fixed order, so that a chunking has the same bits in every run.
 
 dask is imported by what is used with its collections only.
 """
 
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial, reduce, wraps
 from operator import call
 from time import monotonic
@@ -18,12 +18,12 @@ import numpy as np
 from sklearn import get_config
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
-from ._estimator import FLOATS, check_weight_range, is_dask, plain, refuse_dates
 from ._tasks import without_callbacks
 from ._threads import alone, blas_on_one_thread
+from ._validation import FLOATS, check_weight_range, is_dask, plain, refuse_dates
 from .backprop.blocks import aligned, as_floats, chunks, in_precision
-from .backprop.objective import Objective, added, first_share, shuffled
 from .backprop.once import once
+from .backprop.rows import Rows, added, first_share, shuffled
 from .backprop.start import Columns
 
 # Sums that a task of the tree adds up.
@@ -41,7 +41,7 @@ UNSUPPORTED = {
 }
 
 
-class ChunkedRows:
+class Chunks:
     """Rows in chunks that are kept in memory, on whatever machine.
 
     Parameters
@@ -76,7 +76,7 @@ class ChunkedRows:
 
     def map(self, function, n_columns, dtype):
         """Rows that are a function of these, as so many columns, or None for no columns."""
-        return ChunkedRows(_map_blocks(self.array, function, n_columns, dtype))
+        return Chunks(_map_blocks(self.array, function, n_columns, dtype))
 
     def aligned(self, values, name):
         """Other values of the same rows, from a dask collection or an array.
@@ -98,8 +98,8 @@ class ChunkedRows:
             )
         cut = (self.sizes, *((n,) for n in values.shape[1:]))
         if is_dask(values):
-            return ChunkedRows(values.rechunk(cut))
-        return ChunkedRows(dask.array.from_array(values, chunks=cut))
+            return Chunks(values.rechunk(cut))
+        return Chunks(dask.array.from_array(values, chunks=cut))
 
     def weights(self, sample_weight):
         """The same as `base.check_weights`, one chunk at a time."""
@@ -122,7 +122,7 @@ class ChunkedRows:
 
     def as_columns(self):
         """The same, as a matrix."""
-        return ChunkedRows(self.array[:, np.newaxis]) if len(self.shape) == 1 else self
+        return Chunks(self.array[:, np.newaxis]) if len(self.shape) == 1 else self
 
     def unique(self):
         """The labels that occur."""
@@ -138,46 +138,38 @@ class ChunkedRows:
 
 
 @dataclass(frozen=True, eq=False)
-class ChunkedObjective(Objective):
-    """`Objective` of `ChunkedRows`, all of them or a sample of each chunk.
+class ChunkedRows:
+    """`Rows` in chunks of dask, all of them or a sample of each chunk.
 
     Attributes
     ----------
+    X, Y, sample_weight : Chunks
+        Inputs, targets and weights; without Y the targets are X, without weights all count one.
+    n_threads : int, default=1
+        Of no use here: each task takes one thread, and dask runs several.
     share : float, default=1
         Of each chunk this share of the rows that have a weight counts.
     seed : int, default=0
         Says which. A smaller share is a part of a larger one.
     """
 
+    X: Chunks
+    Y: Chunks | None = None
+    sample_weight: Chunks | None = None
+    n_threads: int = 1
     share: float = 1
     seed: int = 0
 
-    def samples(self, shares, rng):
-        """Pairs of a share and the objective on it, drawn where the rows are."""
-        seed = int(rng.randint(2**31))
-        for share in shares:
-            yield share, replace(self, share=share, seed=seed)
-
-    @property
-    def n_rows(self):
-        return len(self.X)
-
-    def _code_sums(self, *parameters):
-        return self._add_up("_code_sums", parameters) if self._has_first_pass else []
-
-    def _loss_sums(self, *parameters):
-        return self._add_up("_loss_sums", parameters)
-
-    def _add_up(self, sums, parameters):
-        """These sums over the rows of all chunks: one task for each, then a tree.
+    def sum(self, step, *parameters):
+        """What a step adds up over all chunks: one task for each, then a tree.
 
         The graph is written out, since `dask.delayed` takes much longer to make it.
         """
         from dask.delayed import Delayed
         from dask.highlevelgraph import HighLevelGraph
 
-        name = f"{sums}-{uuid4().hex}"
-        graph = {name: partial(_sums_of_chunk, self._settings, sums, parameters)}
+        name = f"{type(step).__name__}-{uuid4().hex}"
+        graph = {name: partial(_sums_of_chunk, self.dtype, step, parameters)}
         tasks = [(call, name, *keys) for keys in self._keys]
         keys = []
         while len(keys) != 1:
@@ -186,6 +178,53 @@ class ChunkedObjective(Objective):
             tasks = [(_added, keys[i : i + BRANCHES]) for i in range(0, len(keys), BRANCHES)]
         graph = HighLevelGraph.from_collections(name, graph, dependencies=self._collections)
         return _compute([Delayed(keys[0], graph, layer=name)])[0]
+
+    def samples(self, shares, rng):
+        """Random samples of so large shares of each chunk, drawn where the rows are."""
+        seed = int(rng.randint(2**31))
+        return (replace(self, share=share, seed=seed) for share in shares)
+
+    @property
+    def dtype(self):
+        """That of X."""
+        return self.X.dtype
+
+    @property
+    def n_rows(self):
+        """Number of rows, those left out of a sample too."""
+        return len(self.X)
+
+    @once
+    def total_weight(self):
+        """The sum of the weights of the rows that count."""
+        import dask
+
+        if self.sample_weight is None and self.share == 1:
+            return float(self.n_rows)
+        weigh = dask.delayed(_weight_of_chunk, pure=False)
+        return float(sum(_compute([weigh(*data) for data in self._data])))
+
+    def columns(self, of_targets=False, limits=None):
+        """`Columns` of X, or of the targets, cut to limits before."""
+        rows = self.Y if of_targets and self.Y is not None else self.X
+        return columns_of_chunks(rows, self.sample_weight, limits)
+
+    def keeps(self, network):
+        """Whether codes stay in memory from one pass to the next: each task forgets them."""
+        return False
+
+    def first(self, n):
+        """At most n of the first rows, and of their first chunk that has some."""
+        return self._first_rows[:n]
+
+    def some(self, most):
+        """The first rows as float64, with weights of one."""
+        return self._first_rows.astype(float), np.ones(len(self._first_rows))
+
+    @once
+    def _first_rows(self):
+        first = next(part for part, n in zip(self.X.parts, self.X.sizes) if n)
+        return _compute([first[:64]])[0].astype(self.dtype)
 
     @once
     def _keys(self):
@@ -197,13 +236,6 @@ class ChunkedObjective(Objective):
         """The collections that hold it."""
         rows = [r.array for r in (self.X, self.Y, self.sample_weight) if r is not None]
         return [*rows, *(index for *_, index in self._data if index is not None)]
-
-    @once
-    def _settings(self):
-        """Everything but the rows."""
-        values = {field.name: getattr(self, field.name) for field in fields(Objective)}
-        rows = dict.fromkeys(("X", "Y", "sample_weight"))
-        return self.X.dtype, Objective(**values | rows | {"n_threads": 1, "memory": 0})
 
     @once
     def _data(self):
@@ -220,35 +252,6 @@ class ChunkedObjective(Objective):
             ]
             index = dask.persist(*index)
         return list(zip(*columns, index))
-
-    @once
-    def _total_weight(self):
-        import dask
-
-        if self.sample_weight is None and self.share == 1:
-            return float(self.n_rows)
-        weigh = dask.delayed(_weight_of_chunk, pure=False)
-        return float(sum(_compute([weigh(*data) for data in self._data])))
-
-    def some_rows(self, most):
-        X = self._first_rows.astype(float)
-        return X, np.ones(len(X))
-
-    def _columns(self, rows, cut=None):
-        return columns_of_chunks(rows, self.sample_weight, cut)
-
-    def _block(self, rows):
-        """The first rows, from the first chunk that has some."""
-        return self._first_rows[rows], None, None
-
-    @once
-    def _first_rows(self):
-        first = next(part for part, n in zip(self.X.parts, self.X.sizes) if n)
-        return _compute([first[:64]])[0].astype(self.X.dtype)
-
-    @once
-    def _kept(self):
-        return []
 
 
 def columns_of_chunks(rows, s, cut=None):
@@ -311,7 +314,7 @@ def refuse(estimator):
 
 
 def validate(estimator, X, y=(), *, reset=True, y_numeric=False, **unused):
-    """X, or X and y, as `ChunkedRows` of finite numbers; y may hold labels of any kind.
+    """X, or X and y, as `Chunks` of finite numbers; y may hold labels of any kind.
 
     Raises
     ------
@@ -320,7 +323,7 @@ def validate(estimator, X, y=(), *, reset=True, y_numeric=False, **unused):
     """
     names, X = _names(X), _checked(X)
     validate_data(estimator, names, skip_check_array=True, reset=reset)
-    X = ChunkedRows(_known_sizes(X))
+    X = Chunks(_known_sizes(X))
     if len(X) == 0:
         raise ValueError("X has no rows: at least one is needed.")
     X.range("X")
@@ -329,7 +332,7 @@ def validate(estimator, X, y=(), *, reset=True, y_numeric=False, **unused):
     if y is None:
         raise ValueError(f"{type(estimator).__name__} needs targets: give y.")
     y = _check_targets(X.aligned(y, "y"), y_numeric)
-    return X, ChunkedRows(y.array[:, 0]) if y.shape[1:] == (1,) else y
+    return X, Chunks(y.array[:, 0]) if y.shape[1:] == (1,) else y
 
 
 def _check_targets(y, numeric):
@@ -339,9 +342,9 @@ def _check_targets(y, numeric):
     if y.array.dtype.kind == "c":
         raise ValueError("y must be real, not complex: give its parts as two columns.")
     if y.array.dtype.kind == "O":
-        y = ChunkedRows(y.array.map_blocks(plain, dtype=object, meta=y.array._meta))
+        y = Chunks(y.array.map_blocks(plain, dtype=object, meta=y.array._meta))
     if numeric and y.array.dtype.kind not in "buif":
-        y = ChunkedRows(y.array.astype(float))
+        y = Chunks(y.array.astype(float))
     if y.array.dtype.kind == "f":
         y.range("y")
     return y
@@ -500,15 +503,14 @@ def _in_a_task():
 # -- what runs where the rows are -------------------------------------------------------------
 
 
-def _sums_of_chunk(settings, sums, parameters, X, Y, s, index):
-    """Sums over the rows of a chunk, or None if it has no rows that count."""
-    dtype, objective = settings
+def _sums_of_chunk(dtype, step, parameters, X, Y, s, index):
+    """What a step adds up over the rows of a chunk, or None if it has no rows that count."""
     if len(X if index is None else index) == 0:
         return None
     Y = None if Y is None else in_precision(Y, dtype)
-    objective = replace(objective, X=in_precision(X, dtype), Y=Y, sample_weight=s, index=index)
+    rows = Rows(in_precision(X, dtype), Y, s, index)
     with blas_on_one_thread():
-        return getattr(objective, sums)(*_all_aligned(parameters))
+        return rows.sum(step, *_all_aligned(parameters))
 
 
 def _all_aligned(parameters):

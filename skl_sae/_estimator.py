@@ -1,185 +1,387 @@
-"""What all estimators of this package have in common with each other only."""
+"""The skeleton of the estimators: validate, objective, train, store, say what came of it."""
 
-import sys
-import warnings
-from datetime import date, timedelta
-from numbers import Number
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from numbers import Integral
 
 import numpy as np
-from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import assert_all_finite, check_array, validate_data
+from sklearn import get_config
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
-from .backprop.blocks import LazyRows, as_floats, chunks
+from ._advice import warn_unless_converged
+from ._compat import CallbackSupportMixin
+from ._dask import ChunkedRows, Chunks, refuse, validate
+from ._equal_rows import merged
+from ._tasks import FitTasks, without_callbacks
+from ._threads import blas_on_one_thread
+from ._training import Options, can_project, minimised, pays_to_grow, pays_to_project, train
+from ._validation import is_dask, no_nan, refuse_nan, validate_rows
+from ._versioned import VersionedEstimator
+from .backprop.activations import STEEPNESS
+from .backprop.blocks import over_blocks, propagate
+from .backprop.losses import get_loss
+from .backprop.network import Network
+from .backprop.objective import Objective
+from .backprop.rows import Rows
+from .backprop.solvers import most_on_samples
 
-FLOATS = [np.float64, np.float32]
-DATES = (date, timedelta, np.datetime64, np.timedelta64)
 
-# Types that stand for what is missing, by name since pandas need not be there, and those of
-# which a value can be unequal to itself.
-MISSING = {"NoneType", "NAType", "NaTType"}
-UNEQUAL = (Number, np.datetime64, np.timedelta64)
+class Run:
+    """One run from one start, as early stopping and callbacks see it.
 
-# Where `make docs` is published; below it the pages of the API have the names that Sphinx gives.
-DOCS = "https://skl-sae.readthedocs.io/en/stable/"
-
-
-class Estimator(BaseEstimator):
-    """An estimator whose pickles carry the package's version; loading another one's warns.
-
-    Its picture in a notebook links to its page. scikit-learn does both for its own estimators
-    only.
+    Parameters
+    ----------
+    estimator : BackpropEstimator
+        Is fitted.
+    objective : Objective
+        What is minimised.
+    targets : Labels, Reals or None
+        What y means.
+    theta0 : ndarray of shape (n_params,)
+        The start.
+    early_stopping : EarlyStopping or None
+        Chooses the weights to keep, and says when to stop.
+    tasks : FitTasks
+        Those of the fit.
     """
 
-    _doc_link_module = "skl_sae"
-    _doc_link_template = DOCS + "generated/skl_sae.{estimator_name}.html"
+    def __init__(self, estimator, objective, targets, theta0, early_stopping, tasks):
+        self.estimator, self.objective, self.targets = estimator, objective, targets
+        self.early_stopping, self.tasks = early_stopping, tasks
+        self.start = estimator._describe_start(objective, targets, theta0)
+        self.called_off = False  # by a callback: then nobody asks whether the fit is of use
 
-    def __getstate__(self):
-        return {**super().__getstate__(), "_skl_sae_version": _version()}
+    def __call__(self, so_far):
+        """Whether early stopping or a callback stops the run after this iteration."""
+        stop = self.early_stopping is not None and self.early_stopping(so_far)
+        self.called_off = self.tasks.iteration(lambda: self._attributes(so_far))
+        return self.called_off or stop
 
-    def __setstate__(self, state):
-        state = dict(state)
-        saved_by = state.pop("_skl_sae_version", "an unknown version")
-        if saved_by != _version():
-            warnings.warn(
-                f"This {type(self).__name__} was saved by skl_sae {saved_by} and is loaded by "
-                f"{_version()}: results may differ. Fit it anew, or load it with the version "
-                "that has saved it.",
-                UserWarning,
-                stacklevel=2,
+    def keep(self, result):
+        """The result to keep; sets ``score``, by which runs are compared."""
+        if self.early_stopping is None:
+            self.score = -result.value
+            return result
+        result = self.early_stopping.keep(result, self.objective)
+        self.score = self.early_stopping.best_score
+        return result
+
+    def store(self, estimator, result):
+        """Set the fitted attributes."""
+        estimator._store(self.objective, result, self.targets)
+        set_attributes(estimator, self.start)
+        if self.early_stopping is not None:
+            set_attributes(estimator, self.early_stopping.attributes)
+
+    def _attributes(self, so_far):
+        """Those of the estimator as if the fit had stopped now."""
+        fitted = without_callbacks(self.estimator)
+        on_sample = min(so_far.shares[-1:], default=1) < 1
+        if on_sample or self.estimator._by_batches():  # so far of a part of the rows
+            so_far = so_far._replace(value=self.objective(so_far.theta)[0])
+        self.store(fitted, self.keep(so_far))
+        return vars(fitted)
+
+
+class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
+    """What `SparseAutoencoder` and `MLPBackprop` have in common.
+
+    A subclass provides ``_prepare(X, y, sample_weight, reset)``, which validates the
+    data and returns the `Objective` and what y means, and calls `_fit` or `_partial_fit`; and
+    ``_activations``, the fitted ones of the hidden layers and of the output.
+    """
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "coefs_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _uses_sgd(self):
+        if self.solver != "sgd":
+            raise AttributeError(
+                f"partial_fit needs solver='sgd'; with solver={self.solver!r} use "
+                "fit, or warm_start=True and fit again."
             )
-        super().__setstate__(state)
+        return True
 
-    @np.errstate(invalid="ignore")  # as in `check_floats`
-    def _validate_rows(self, X, **options):
-        """X, or X and y, where X is then float64 or float32.
+    def _by_batches(self):
+        """Whether steps are of mini-batches: the other solvers take no notice of their size."""
+        return self.solver == "sgd" and self.batch_size is not None
 
-        scikit-learn would convert an array of integers as a whole, and look for values
-        that are not finite by masks of its size: here both is done a block at a time.
-        """
+    # -- validate -----------------------------------------------------------------------
+
+    def _validate_input(self, X, **options):
+        """X, or X and y, as float64 or float32, dense or CSR, or in chunks of dask."""
         if is_dask(X):
-            raise TypeError(
-                f"{type(self).__name__} needs rows in memory or in a file for this: give it some "
-                "of the rows, such as X[:100_000].compute(). What it computes for each row, as "
-                "transform does, works on dask collections."
+            return validate(self, X, **options)
+        return validate_rows(self, X, accept_sparse="csr", **options)
+
+    def _merge(self, X, Y, sample_weight):
+        """Equal rows as one, unless rows are in chunks, or drawn or split at random."""
+        at_random = self._by_batches() or getattr(self, "early_stopping", False)
+        if at_random or isinstance(X, Chunks):
+            return X, Y, sample_weight
+        return merged(X, Y, sample_weight)
+
+    def _make_objective(self, network, X, Y, sample_weight, loss, output_activation):
+        self._refuse_pairs()
+        get_loss(loss, output_activation)  # or raise
+        self._check_size(network.n_params)
+        objective = Objective(
+            network,
+            self._rows(X, Y, sample_weight),
+            loss,
+            output_activation,
+            lam=self._lams(network),
+            beta=self.beta,
+            rho=self.rho,
+        )
+        if self.variable_projection is True and not (
+            self.solver == "lbfgs" and can_project(objective)
+        ):
+            raise ValueError(
+                "variable_projection=True needs solver='lbfgs', squared error, an output "
+                "activation 'identity', a hidden layer and no tied weights; set it to 'auto'."
             )
-        if isinstance(X, LazyRows):  # validated before
-            return validate_data(self, X, skip_check_array=True, **options)
-        refuse_dates(X)
-        by_blocks = isinstance(X, np.ndarray) and X.dtype.kind in "buif"
-        how = {"dtype": None, "ensure_all_finite": False} if by_blocks else {"dtype": FLOATS}
-        found = validate_data(self, X, **how, **options)
-        if not by_blocks:
-            return found
-        X, *y = found if isinstance(found, tuple) else (found,)
-        X = as_floats(X)
-        for block in chunks(X):
-            assert_all_finite(block, estimator_name=type(self).__name__, input_name="X")
-        return (X, *y) if y else X
+        return objective
 
+    def _rows(self, X, Y, sample_weight):
+        """They may be in chunks of dask."""
+        if isinstance(X, Chunks):
+            refuse(self)
+            return ChunkedRows(X, Y, sample_weight)
+        if sample_weight is not None:
+            sample_weight = (sample_weight / sample_weight.max()).astype(X.dtype)
+        return Rows(X, Y, sample_weight, memory=2**20 * get_config()["working_memory"])
 
-@np.errstate(invalid="ignore")  # scikit-learn adds all values to see whether they are finite
-def check_floats(X, input_name="X"):
-    """A matrix of float64 or float32."""
-    refuse_dates(X, input_name)
-    return check_array(X, dtype=FLOATS, input_name=input_name)
+    def _lams(self, network):
+        """The weight decay, or that of each layer."""
+        return self.lam
 
+    def _refuse_pairs(self):
+        """Refuse parameters that contradict each other."""
+        if self.beta > 0 and self.activation not in STEEPNESS:
+            raise ValueError(
+                f"beta={self.beta} asks for a sparse code, which needs "
+                f"activation='logistic' or 'tanh', not {self.activation!r}; set beta=0 "
+                "or change the activation."
+            )
+        if self.growing_samples is True and self.solver != "lbfgs":
+            raise ValueError(
+                f"growing_samples=True needs solver='lbfgs', not {self.solver!r}; set it to "
+                "'auto' or False."
+            )
+        if self.growing_samples is True and getattr(self, "early_stopping", False):
+            raise ValueError(
+                "growing_samples=True does not go with early_stopping=True, whose score would end "
+                "the fit on a sample: set one of them to False."
+            )
 
-def refuse_dates(X, name="X"):
-    """Refuse dates and durations, which would become numbers in a unit that nobody has chosen."""
-    dtypes = getattr(X, "dtypes", [getattr(X, "dtype", None)])
-    dtypes = list(dtypes) if np.iterable(dtypes) else [dtypes]
-    if any(map(_is_date, dtypes)) or any(isinstance(v, DATES) for v in _first_objects(X, dtypes)):
-        raise TypeError(
-            f"{name} holds dates or durations: convert them to numbers, for example by "
-            "(dates - dates.min()) / np.timedelta64(1, 'D')."
+    def _check_size(self, n):
+        """Refuse what no computer holds, and what SciPy counts in integers of 32 bits."""
+        if n >= 2**44:
+            raise ValueError(
+                "The network would have more weights than a memory has addresses: choose fewer "
+                "units (n_components or hidden_layer_sizes)."
+            )
+        m = int(self.history_size)
+        if self.solver == "lbfgs" and 2 * m * n + 5 * n + 11 * m**2 + 8 * m >= 2**31:
+            raise ValueError(
+                f"history_size={m} is too large for SciPy's L-BFGS with {n} weights: decrease it, "
+                "choose fewer units, or set solver='cg'."
+            )
+
+    # -- train --------------------------------------------------------------------------
+
+    def _fit(self, objective, targets, X, y, sample_weight, early_stopping=lambda: None):
+        """Minimise from every start and store the best run; callbacks see X and y."""
+        tasks = FitTasks(self, X, y, sample_weight)
+        n_subtasks = self._n_subtasks(objective) if self.n_init == 1 else self.n_init
+        with tasks.task("fit", n_subtasks), blas_on_one_thread() as n_threads:
+            objective = objective.on(replace(objective.rows, n_threads=n_threads))
+            rng = check_random_state(self.random_state)
+            with self._no_overflow(objective):
+                run, result = train(
+                    objective,
+                    self._starts(objective, rng, tasks),
+                    rng,
+                    self._options(objective),
+                    lambda theta0: Run(self, objective, targets, theta0, early_stopping(), tasks),
+                )
+            run.store(self, result)
+        if run.called_off or not self._warn_if_useless(objective, result):
+            warn_unless_converged(self, result)
+
+    def _options(self, objective):
+        """The parameters that say how to minimise, and what "auto" means for this objective."""
+        return Options(
+            solver=self.solver,
+            max_iter=int(self.max_iter),
+            tol=self.tol,
+            patience=self.n_iter_no_change,
+            history_size=int(self.history_size),  # SciPy computes sizes from it
+            learning_rate=self.learning_rate,
+            batch_size=int(self.batch_size) if self._by_batches() else None,
+            grows=self.solver == "lbfgs" and self._grows(objective),
+            projects=self.solver == "lbfgs" and self._projects(objective),
+            name=type(self).__name__ if self.verbose else None,
         )
 
+    def _grows(self, objective):
+        """Whether this fit begins on samples of the rows."""
+        if self.growing_samples != "auto":
+            return self.growing_samples
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        pretrained = getattr(self, "pretraining", None) is not None
+        stops_early = getattr(self, "early_stopping", False)
+        return pays_to_grow(objective) and not (goes_on or stops_early or pretrained)
 
-def _is_date(dtype):
-    """Of NumPy, pandas or polars."""
-    if hasattr(dtype, "is_temporal"):
-        return dtype.is_temporal()
-    return getattr(dtype, "kind", None) in ("m", "M") or str(dtype).startswith("period")
-
-
-def _first_objects(X, dtypes):
-    """The first row of a list, or of what holds objects, in memory."""
-    is_list = isinstance(X, (list, tuple))
-    holds_objects = object in dtypes and not is_dask(X) and np.ndim(X) > 0
-    return np.array(X[:1], dtype=object).flat if is_list or holds_objects else ()
-
-
-def refuse_nan(X, name="X"):
-    """Refuse NaN, for which nobody has looked where ``assume_finite=True``."""
-    if any(np.isnan(block).any() for block in chunks(X)):
-        raise ValueError(
-            f"{name} holds NaN, which assume_finite=True has let pass: leave these rows out, or "
-            "fill the gaps, for example with SimpleImputer."
-        ) from None
-
-
-def plain(y, name="y"):
-    """Labels or targets of one kind; numbers that are held as objects as an array of numbers.
-
-    Raises
-    ------
-    ValueError
-        Some are missing, or they are of several kinds.
-    """
-    values = _objects(y)
-    if values is None:
-        return y
-    kinds = set(map(type, values.flat))
-    if {kind.__name__ for kind in kinds} & MISSING or any(
-        value != value for value in values.flat if isinstance(value, UNEQUAL)
-    ):
-        raise ValueError(
-            f"{name} has missing values (None, NaN, NA or NaT): leave these rows out, or give "
-            "them a value."
+    def _projects(self, objective):
+        """Whether the output layer is solved exactly, and L-BFGS runs on the others."""
+        asked = self.variable_projection
+        return can_project(objective) and (
+            pays_to_project(objective) if asked == "auto" else asked
         )
-    if len({_family(kind) for kind in kinds}) > 1:
-        names = sorted(kind.__name__ for kind in kinds)
-        raise ValueError(
-            f"{name} mixes values of the types {', '.join(names)}: convert all to one, for "
-            "example with astype(str)."
+
+    def _n_subtasks(self, objective):
+        """The largest number of tasks of a run: iterations, those on samples besides."""
+        return self.max_iter + (most_on_samples() if self._options(objective).grows else 0)
+
+    @contextmanager
+    def _no_overflow(self, objective):
+        """Say what to do where the objective is not finite."""
+        try:
+            yield
+        except FloatingPointError as error:
+            refuse_nan_rows(objective.rows)
+            raise ValueError(
+                f"{type(self).__name__} can't be fitted: {error}. Scale the data, for "
+                "example with StandardScaler or MinMaxScaler; decrease lam or beta if it is "
+                "huge; with solver='sgd' a smaller learning_rate can help too."
+            ) from None
+
+    def _starts(self, objective, rng, tasks):
+        """The ``n_init`` starts, each a task; with ``warm_start`` the first is the present fit."""
+        several = self.n_init > 1
+        for number in range(self.n_init):
+            goes_on = number == 0 and self.warm_start and self.__sklearn_is_fitted__()
+            task = tasks.task("start", self._n_subtasks(objective)) if several else nullcontext()
+            with task:
+                if goes_on:
+                    yield self._theta(objective)
+                else:
+                    yield self._start(objective, rng, tasks)
+            if several and tasks.stopped:
+                break
+
+    def _start(self, objective, rng, tasks):
+        """Random weights, and biases from the data."""
+        return objective.start(rng)
+
+    def _describe_start(self, objective, targets, theta0):
+        """Fitted attributes that tell of the start, None for those that are not there."""
+        return {}
+
+    def _theta(self, objective):
+        """The fitted weights as a start for this objective."""
+        asked = objective.network.activation, objective.output_activation
+        if asked != self._activations:
+            raise ValueError(
+                "The fit goes on with the activations {!r} of the hidden layers and {!r} of the "
+                "output, not {!r} and {!r}: keep them, or fit anew with warm_start=False.".format(
+                    *self._activations, *asked
+                )
+            )
+        fitted = [W.shape for W in self.coefs_]
+        if fitted != objective.network.shapes:
+            raise ValueError(
+                f"The fitted weights have shapes {fitted}, but the parameters and data "
+                f"ask for {objective.network.shapes}; to go on from the fitted weights "
+                "keep the layer sizes, or fit anew with warm_start=False."
+            )
+        return objective.network.pack(self.coefs_, self.intercepts_)
+
+    def _partial_fit(self, objective, targets):
+        """One step, or one epoch of mini-batches, from the present weights."""
+        fitted = self.__sklearn_is_fitted__()
+        seed = self.random_state
+        if isinstance(seed, Integral) and fitted:  # another order of the rows in each call
+            seed = (seed + self.n_iter_) % 2**32
+        rng = check_random_state(seed)
+        theta = self._theta(objective) if fitted else objective.start(rng)
+        curve = list(self.loss_curve_) if fitted else []
+        evaluations = self.n_evaluations_ if fitted else 0
+        with self._no_overflow(objective):
+            options = self._options(objective)._replace(max_iter=1)
+            result = minimised(objective, theta, rng, options)
+        if result.status == "failed" and not self._by_batches():
+            warn_unless_converged(self, result)
+        result = result._replace(
+            loss_curve=curve + result.loss_curve,
+            n_evaluations=evaluations + result.n_evaluations,
         )
-    numbers = np.array(values.tolist())
-    return numbers if numbers.dtype.kind in "biuf" else y
+        self._store(objective, result, targets)
+
+    # -- store --------------------------------------------------------------------------
+
+    def _store(self, objective, result, targets):
+        """Set the fitted attributes, here and in the subclasses alone."""
+        dtype = objective.rows.dtype
+        coefs, intercepts = objective.network.unpack(result.theta)
+        self.coefs_ = [W.astype(dtype) for W in coefs]
+        self.intercepts_ = [b.astype(dtype) for b in intercepts]
+        self.activation_ = objective.network.activation
+        # the diagnostics' own, so that parameters changed after the fit wait for the next
+        self._beta, self._rho = objective.beta, objective.rho
+        self.loss_ = result.value
+        self.loss_curve_ = np.array(result.loss_curve)
+        self.n_iter_ = len(result.loss_curve)
+        self.n_evaluations_ = int(result.n_evaluations)
+        self.converged_ = result.status == "converged"
+        self.stage_lengths_ = np.array(result.stages or [self.n_iter_])
+        self.stage_shares_ = np.array(result.shares or [1.0])
+
+    # -- apply --------------------------------------------------------------------------
+
+    def _check_input(self, X):
+        check_is_fitted(self)
+        return validate_rows(self, X, accept_sparse="csr", reset=False)
+
+    def _propagate(self, X, layers, output_activation):
+        """The output of some consecutive layers for every row of X."""
+        with blas_on_one_thread() as n_threads:
+            network = self._layers(X.dtype, layers)
+            return no_nan(propagate(X, *network, output_activation, n_threads), X)
+
+    def _over_blocks(self, use, X, layers, output_activation):
+        """``use(rows, block, output)`` for every block: see `blocks.over_blocks`."""
+        with blas_on_one_thread() as n_threads:
+            network = self._layers(X.dtype, layers)
+            over_blocks(use, X, *network, output_activation, n_threads)
+
+    def _layers(self, dtype, layers):
+        coefs = [W.astype(dtype, copy=False) for W in self.coefs_[layers]]
+        intercepts = [b.astype(dtype, copy=False) for b in self.intercepts_[layers]]
+        sizes = (coefs[0].shape[0], *(len(b) for b in intercepts))
+        return Network(sizes, self.activation_), coefs, intercepts
 
 
-def _objects(y):
-    """An array of the objects in y; None if y holds numbers or strings, which have a type."""
-    if isinstance(y, (list, tuple)):
-        return np.array(y, dtype=object)
-    if y is None or issparse(y) or is_dask(y) or np.isscalar(y):
-        return None
-    if getattr(getattr(y, "dtype", None), "kind", "O") not in "OmM":
-        return None
-    values = np.asarray(y)
-    return values.astype(object) if values.dtype.kind in "OmM" else None
+def set_attributes(estimator, values):
+    """Set attributes, and remove those that are None."""
+    for name, value in values.items():
+        vars(estimator).pop(name, None)
+        if value is not None:
+            setattr(estimator, name, value)
 
 
-def _family(kind):
-    """The type itself, or a larger one whose members can be compared."""
-    families = str, bytes, (Number, np.bool_)
-    return next((family for family in families if issubclass(kind, family)), kind)
-
-
-def is_dask(X):
-    """Whether X is a collection of dask, which is not imported to find out."""
-    return type(X).__module__.partition(".")[0] == "dask"
-
-
-def check_weight_range(smallest, largest):
-    """Refuse weights of rows that are negative, or all zero."""
-    if not np.isfinite([smallest, largest]).all():  # with assume_finite=True
-        raise ValueError("sample_weight holds NaN or infinity: give the rows finite weights.")
-    if smallest < 0:
-        raise ValueError("Negative values in data passed to `sample_weight`: weights count rows.")
-    if largest == 0:
-        raise ValueError("All sample weights are zero: give at least one row a weight.")
-
-
-def _version():
-    return sys.modules[__package__].__version__
+def refuse_nan_rows(rows):
+    """Refuse data that only ``assume_finite=True`` has let pass."""
+    for values, name in ((rows.X, "X"), (rows.Y, "y")):
+        if isinstance(values, Chunks):
+            values = np.array([values.range()])
+        if values is not None:
+            refuse_nan(values, name)

@@ -1,27 +1,38 @@
 """A fit as a tree of tasks, which is what scikit-learn's callbacks see.
 
 The root is the fit. Below it are its iterations; with pretraining a task for that before
-them, and with several starts a task for each of them in between.
+them, and with several starts a task for each of them in between. Without callbacks nothing of
+scikit-learn's is called.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import copy
 
-from .backprop.solvers import Watcher
+# Where scikit-learn keeps an estimator's callbacks, and the task that another one fits it in.
+_SOURCES = ("_skl_callbacks", "_parent_callback_ctx")
 
-# Where scikit-learn keeps an estimator's callbacks, and what belongs to a fit that runs.
-_CALLBACK_STATE = (
-    "_skl_callbacks",
-    "_skl_callbacks_to_teardown",
-    "_callback_fit_ctx",
-    "_parent_callback_ctx",
-)
+# These, and what belongs to a fit that runs.
+_CALLBACK_STATE = (*_SOURCES, "_skl_callbacks_to_teardown", "_callback_fit_ctx")
 
 
-class FitTasks(Watcher):
+class NoTask:
+    """A task that no callback sees, and each one below it."""
+
+    def subcontext(self, **options):
+        return self
+
+    def call_on_fit_task_begin(self, **data):
+        return self
+
+    def call_on_fit_task_end(self, **data):
+        return False
+
+    def propagate_callback_context(self, estimator):
+        return nullcontext()
+
+
+class FitTasks:
     """Begins and ends the tasks of one fit, in pairs unless the fit raises.
-
-    A solver that is watched by it has its iterations as tasks.
 
     Parameters
     ----------
@@ -38,7 +49,6 @@ class FitTasks(Watcher):
         self.data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self.estimator = estimator
         self.path = []  # from the fit down to the task that runs
-        self.iteration = None
         self.stopped = False  # by a callback, when the last task but iterations ended
 
     @contextmanager
@@ -48,14 +58,11 @@ class FitTasks(Watcher):
             context = self._below(name, max_subtasks)
             attributes = None  # the estimator can't predict yet, or no more than before
         else:
-            context = self.estimator._init_callback_context(
-                task_name=name, max_subtasks=max_subtasks
-            )
+            context = self._root(name, max_subtasks)
             attributes = {}  # all is there at its end
         context.call_on_fit_task_begin(**self.data)
         self.path.append(context)
         yield
-        self._end_iteration()  # one that a line search gave up
         self.path.pop()
         self.stopped = context.call_on_fit_task_end(
             **self.data, reconstruction_attributes=attributes
@@ -70,21 +77,19 @@ class FitTasks(Watcher):
             yield
             context.call_on_fit_task_end(**self.data)
 
-    def begin(self):
-        """Begin an iteration, unless the last one has not ended."""
-        if self.iteration is None:
-            self.iteration = self._below("iteration", 0)
-            self.iteration.call_on_fit_task_begin(**self.data)
+    def iteration(self, attributes=None):
+        """An iteration that has ended, as a task; whether a callback stops the run.
 
-    def end(self, so_far, attributes=None):
-        """End it; ``attributes()`` are the estimator's as if the fit had stopped now."""
-        return self._end_iteration(attributes)
+        ``attributes()`` are the estimator's as if the fit had stopped now.
+        """
+        task = self._below("iteration", 0)
+        task.call_on_fit_task_begin(**self.data)
+        return task.call_on_fit_task_end(**self.data, reconstruction_attributes=attributes)
 
-    def _end_iteration(self, attributes=None):
-        context, self.iteration = self.iteration, None
-        return context is not None and context.call_on_fit_task_end(
-            **self.data, reconstruction_attributes=attributes
-        )
+    def _root(self, name, max_subtasks):
+        if not any(hasattr(self.estimator, place) for place in _SOURCES):
+            return NoTask()
+        return self.estimator._init_callback_context(task_name=name, max_subtasks=max_subtasks)
 
     def _below(self, name, max_subtasks):
         return self.path[-1].subcontext(task_name=name, max_subtasks=max_subtasks)

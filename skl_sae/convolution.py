@@ -19,9 +19,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, fit_context
 from ._dask import by_chunks
-from ._estimator import Estimator, check_floats
+from ._rollback import all_or_nothing
+from ._validation import check_floats, validate_rows
+from ._versioned import VersionedEstimator
 from .backprop.blocks import row_blocks
-from .base import all_or_nothing
 
 # Patches and codes of one block. They should stay in the cache; an encoder of several steps
 # holds a few times as much.
@@ -29,7 +30,7 @@ BLOCK_BYTES = 2**22
 
 
 class ConvolveAndPool(
-    ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, Estimator
+    ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, VersionedEstimator
 ):
     r"""Features of images, from an encoder of small patches.
 
@@ -183,7 +184,7 @@ class ConvolveAndPool(
             patches of another size. The transformer is then as it was.
         """
         _check_encoder(self.encoder)
-        X = self._validate_rows(X)
+        X = validate_rows(self, X)
         self._store_shapes(X.shape[1])
         self._fit_encoder(X)
         return self
@@ -204,7 +205,7 @@ class ConvolveAndPool(
             grid, column of the grid, feature of the encoder. float32 stays float32.
         """
         check_is_fitted(self)
-        X = self._validate_rows(X, reset=False)
+        X = validate_rows(self, X, reset=False)
         pooled = np.zeros((len(X), *self.grid_shape_, self._n_codes), X.dtype)
         for images, rows, columns in product(*self._blocks(len(X), X.dtype.itemsize)):
             codes = self._encode(self._windows(X[images])[:, rows, columns])

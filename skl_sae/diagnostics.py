@@ -8,8 +8,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from ._compat import Interval
+from ._estimator import BackpropEstimator
+from ._validation import no_nan
+from ._weights import check_weights
 from .backprop.activations import STEEPNESS
-from .base import BackpropEstimator, check_weights, no_nan
 from .mlp_backprop import MLPBackprop
 
 # A unit whose standard deviation is below this share of its mean says little about a row.

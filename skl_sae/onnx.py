@@ -17,7 +17,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .convolution import ConvolveAndPool, _regions
-from .mlp_backprop import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor
+from .mlp_backprop import MLPBackprop
+from .mlp_tasks import MLPBackpropClassifier, MLPBackpropRegressor
 from .preprocessing import PatchNormalizer, ZCAWhitening
 from .sparse_autoencoder import SparseAutoencoder
 

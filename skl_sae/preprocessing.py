@@ -8,9 +8,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._compat import Interval, fit_context
 from ._dask import by_chunks
-from ._estimator import Estimator, check_floats, refuse_nan
+from ._rollback import all_or_nothing
+from ._validation import check_floats, refuse_nan, validate_rows
+from ._versioned import VersionedEstimator
+from ._weights import check_weights
 from .backprop.blocks import row_blocks
-from .base import all_or_nothing, check_weights
 
 BLOCK_ROWS = 1024
 
@@ -18,7 +20,7 @@ BLOCK_ROWS = 1024
 UNDERFLOW = np.finfo(float).tiny / np.finfo(float).eps
 
 
-class _DenseTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator):
+class _DenseTransformer(OneToOneFeatureMixin, TransformerMixin, VersionedEstimator):
     """A transformer of dense float64 or float32 rows that keeps their type and columns."""
 
     def __sklearn_tags__(self):
@@ -28,7 +30,7 @@ class _DenseTransformer(OneToOneFeatureMixin, TransformerMixin, Estimator):
 
     def _check_input(self, X):
         check_is_fitted(self)
-        return self._validate_rows(X, reset=False)
+        return validate_rows(self, X, reset=False)
 
 
 class ZCAWhitening(_DenseTransformer):
@@ -135,7 +137,7 @@ class ZCAWhitening(_DenseTransformer):
             Bad data or parameters, data so large that their covariance overflows, or a
             singular covariance with ``epsilon=0``. The transformer is then as it was.
         """
-        X = self._validate_rows(X)
+        X = validate_rows(self, X)
         weights = check_weights(sample_weight, X)
         weights = np.ones(len(X)) if weights is None else weights.astype(float)
         self.mean_, covariance = _mean_and_covariance(X, weights)
@@ -304,7 +306,7 @@ class PatchNormalizer(_DenseTransformer):
             or underflow. The transformer is then as it was.
         """
         self._check_range()
-        X = self._validate_rows(X)
+        X = validate_rows(self, X)
         self.std_ = _std_within_rows(X)
         # what `transform` uses, so that parameters changed after the fit wait for the next
         self._n_std = self.n_std

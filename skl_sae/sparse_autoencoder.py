@@ -1,7 +1,6 @@
 """The sparse autoencoder of the UFLDL tutorial as a scikit-learn estimator."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,19 +9,53 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._advice import warn_if_collapsed
-from ._compat import Interval, StrOptions, fit_context
-from ._dask import ChunkedRows, by_chunks
-from ._estimator import check_floats
+from ._compat import fit_context
+from ._dask import Chunks, by_chunks
+from ._estimator import BackpropEstimator
+from ._parameters import COUNT, NOT_NEGATIVE, SHARED, Parameter, choice, described
+from ._rollback import all_or_nothing
 from ._tasks import without_callbacks
 from ._threads import alone
+from ._validation import check_floats, no_nan
 from ._warn import warn
+from ._weights import check_weights, exact_weights
+from .backprop.activations import RANGES
 from .backprop.blocks import LazyRows, as_floats, chunks, dense, row_blocks
 from .backprop.network import Network
-from .base import BackpropEstimator, all_or_nothing, check_weights, exact_weights, no_nan
 
-RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
+# Output activations that reproduce real numbers.
+DECODERS = ("logistic", "tanh", "identity")
+
+PARAMETERS = SHARED | {
+    "n_components": Parameter([COUNT], "int", "Number of hidden units: the length of a code."),
+    "lam": Parameter(
+        [NOT_NEGATIVE],
+        "float",
+        """\
+Weight decay λ ≥ 0. Biases are not decayed. Its default and that of
+``n_components`` are chosen on tables of many kinds; the tutorial has 25 units and
+1e-4, which is too strong for data that vary little.""",
+    ),
+    "activation": SHARED["activation"]._replace(
+        text='Hidden activation f. "relu" and "identity" need ``beta=0``.'
+    ),
+    "output_activation": Parameter(
+        *choice(DECODERS),
+        """\
+Output activation g. "logistic" suits data in [0, 1], "tanh" data in [-1, 1],
+"identity" (the linear decoder) any scaled data.""",
+    ),
+    "loss": Parameter(
+        *choice(["squared_error", "log_loss"]),
+        """\
+L. "log_loss" is the cross-entropy of each feature; it needs
+``output_activation="logistic"``, and features outside [0, 1] count as 0 or 1.""",
+    ),
+    "tied_weights": Parameter(["boolean"], "bool", "Whether W₂ is W₁ transposed."),
+}
 
 
+@described(PARAMETERS)
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEstimator):
     r"""Autoencoder with one hidden layer whose units are active rarely.
 
@@ -45,71 +78,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     Parameters
     ----------
-    n_components : int, default=50
-        Number of hidden units: the length of a code.
-    lam : float, default=1e-5
-        Weight decay λ ≥ 0. Biases are not decayed. Its default and that of
-        ``n_components`` are chosen on tables of many kinds; the tutorial has 25 units and
-        1e-4, which is too strong for data that vary little.
-    beta : float, default=3.0
-        Weight β ≥ 0 of the sparsity penalty.
-    rho : float, default=0.05
-        Sparsity target ρ in (0, 1): the mean activation that each hidden unit should
-        have; for tanh units the mean of (a + 1) / 2.
-    activation : {"logistic", "tanh", "relu", "identity"}, default="logistic"
-        Hidden activation f. "relu" and "identity" need ``beta=0``.
-    output_activation : {"logistic", "tanh", "identity"}, default="logistic"
-        Output activation g. "logistic" suits data in [0, 1], "tanh" data in [-1, 1],
-        "identity" (the linear decoder) any scaled data.
-    loss : {"squared_error", "log_loss"}, default="squared_error"
-        L. "log_loss" is the cross-entropy of each feature; it needs
-        ``output_activation="logistic"``, and features outside [0, 1] count as 0 or 1.
-    tied_weights : bool, default=False
-        Whether W₂ is W₁ transposed.
-    solver : {"lbfgs", "cg", "sgd"}, default="lbfgs"
-        L-BFGS ([2]_) or nonlinear conjugate gradients of SciPy, or gradient descent.
-    max_iter : int, default=1500
-        Largest number of iterations (of epochs for "sgd" with ``batch_size``). An iteration
-        on a share of the rows (see ``growing_samples``) counts by that share.
-    tol : float, default=0.001
-        The fit has converged when ``n_iter_no_change`` iterations have not lowered J by
-        ``tol`` of its size; "lbfgs" and "cg" also ask that no entry of the gradient of
-        J / J₀ is above ``tol``, where J₀ is the objective of the best constant output.
-        As long as J is not below 0.99 J₀, five times as many iterations are waited for.
-    n_iter_no_change : int, default=20
-        See ``tol``.
-    history_size : int, default=10
-        Number of past steps that "lbfgs" keeps; each costs two vectors of the size of
-        the weights.
-    growing_samples : "auto" or bool, default="auto"
-        Whether "lbfgs" runs on a random 1/32, 1/8 and 1/2 of the rows before it runs on
-        all, each time from where it has ended ([3]_, [4]_, [5]_). On many rows this is
-        several times faster, and the result is as much a minimum of J. "auto" does so from
-        20,000 rows on, unless the fit goes on from fitted weights.
-    variable_projection : "auto" or bool, default="auto"
-        Whether "lbfgs" runs on the encoder alone, the decoder being solved exactly at
-        each step ([6]_): the same objective and the same minima, in several times fewer
-        iterations. It needs ``output_activation="identity"``, squared error and untied
-        weights. "auto" does so where λ > 0 (in float32 λ > 6e-6), there are at least as
-        many rows as components h, and the h × h system is cheap beside the other
-        products. A run on all weights ends the fit, and takes over where the system is
-        ill-conditioned. With True and λ = 0 nothing bounds the decoder: its weights can
-        become huge.
-    learning_rate : float, default=0.1
-        Step length of "sgd"; the other solvers find theirs by line search.
-    batch_size : int, default=None
-        Rows of a mini-batch of "sgd"; None means all rows. The mean code ρ̂ is that of
-        the mini-batch.
-    n_init : int, default=1
-        Number of random starts; the fit with the lowest J is kept.
-    warm_start : bool, default=False
-        Whether a further `fit` starts from the fitted weights (the other ``n_init - 1``
-        starts are random).
-    random_state : int, RandomState instance or None, default=None
-        For the initial weights and the order of mini-batches. An int makes the fit
-        reproducible.
-    verbose : int, default=0
-        Whether to print J after each iteration.
+    {parameters}
 
     Attributes
     ----------
@@ -127,25 +96,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     loss_ : float
         The objective J of all rows at the end, penalties included; no higher than at the
         start.
-    loss_curve_ : ndarray of shape (n_iter_,)
-        J after each iteration (with mini-batches its mean over the epoch).
-    n_iter_ : int
-        Number of iterations, those on samples of the rows included; what they count towards
-        ``max_iter`` is ``stage_lengths_ @ stage_shares_``.
-    stage_lengths_ : ndarray of shape (n_stages,)
-        Iterations of each stage: on growing samples, where ``loss_curve_`` holds J of the
-        sample, on all rows with the output layer solved exactly, and on all weights. A
-        last stage of no iterations leaves the J of another at the end of the curve.
-    stage_shares_ : ndarray of shape (n_stages,)
-        Share of the rows that each stage ran on: 1 where ``loss_curve_`` holds J itself.
-    n_evaluations_ : int
-        Number of evaluations of J and its gradient in the run that was kept.
-    converged_ : bool
-        Whether the solver met ``tol``.
-    n_features_in_ : int
-        Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen in `fit`, if all are strings.
+    {fitted}
 
     See Also
     --------
@@ -164,18 +115,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     References
     ----------
-    .. [1] A. Ng, "Sparse autoencoder", CS294A lecture notes, Stanford University,
-           2011.
-    .. [2] R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, "A limited memory algorithm for bound
-           constrained optimization", SIAM J. Sci. Comput. 16 (5), 1995.
-    .. [3] R. H. Byrd, G. M. Chin, J. Nocedal and Y. Wu, "Sample size selection in
-           optimization methods for machine learning", Math. Program. 134, 2012.
-    .. [4] M. P. Friedlander and M. Schmidt, "Hybrid deterministic-stochastic methods for
-           data fitting", SIAM J. Sci. Comput. 34 (3), 2012.
-    .. [5] R. Bollapragada, D. Mudigere, J. Nocedal, H.-J. M. Shi and P. T. P. Tang, "A
-           progressive batching L-BFGS method for machine learning", ICML 2018.
-    .. [6] G. Golub and V. Pereyra, "Separable nonlinear least squares: the variable
-           projection method and its applications", Inverse Problems 19 (2), 2003.
+    {references}
 
     Examples
     --------
@@ -189,14 +129,6 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     >>> sae.components_.shape
     (16, 64)
     """
-
-    _parameter_constraints = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        **BackpropEstimator._parameter_constraints,
-        "output_activation": [StrOptions({"logistic", "tanh", "identity"})],
-        "loss": [StrOptions({"squared_error", "log_loss"})],
-        "tied_weights": ["boolean"],
-    }
 
     def __init__(
         self,
@@ -273,8 +205,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             Bad data or parameters, or data so large that J overflows. The estimator is
             then as it was before.
         """
-        objective = self._prepare(X, y, sample_weight)
-        self._fit(objective, X, X, sample_weight)
+        objective, _ = self._prepare(X, y, sample_weight)
+        self._fit(objective, None, X, X, sample_weight)
         return self
 
     @available_if(BackpropEstimator._uses_sgd)
@@ -299,8 +231,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         """
         self._validate_params()
         reset = not self.__sklearn_is_fitted__()
-        objective = self._prepare(X, y, sample_weight, reset=reset)
-        self._partial_fit(objective)
+        self._partial_fit(*self._prepare(X, y, sample_weight, reset=reset))
         return self
 
     @by_chunks
@@ -444,7 +375,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             self.output_activation,
         )
         self._warn_out_of_range(X)
-        return objective
+        return objective, None
 
     def _warn_out_of_range(self, X):
         low, high = RANGES.get(self.output_activation, (-np.inf, np.inf))
@@ -468,12 +399,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             )
         return super()._theta(objective)
 
-    def _store(self, objective, result):
-        super()._store(objective, result)
+    def _store(self, objective, result, targets=None):
+        super()._store(objective, result, targets)
         self.output_activation_ = objective.output_activation
-        X = objective.X
+        X = objective.rows.X
         codes, squares, weights = zip(
-            *self._over_chunks("_sums_of_codes", X, objective.sample_weight)
+            *self._over_chunks("_sums_of_codes", X, objective.rows.sample_weight)
         )
         mean = sum(codes) / sum(weights)
         self.mean_activation_ = mean.astype(X.dtype)
@@ -486,7 +417,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def _over_chunks(self, name, X, s):
         """``[method(X, s)]``, or that of each chunk of dask that has rows."""
-        if not isinstance(X, ChunkedRows):
+        if not isinstance(X, Chunks):
             return [getattr(self, name)(X, s)]
         return [part for part in X.each(_OfRows(name, without_callbacks(self)), s) if part]
 
@@ -537,7 +468,7 @@ class _OfRows:
 
 def _ranges(X):
     """The smallest and largest value of X, or of each of its blocks."""
-    if isinstance(X, ChunkedRows):
+    if isinstance(X, Chunks):
         return [X.range()]
     blocks = [X.data] if issparse(X) else chunks(X)
     return ((block.min(), block.max()) for block in blocks if block.size)

@@ -1,5 +1,6 @@
 """Small problems for the core: every loss, activation, penalty, depth and weighting."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -8,6 +9,7 @@ from skl_sae.backprop.activations import STEEPNESS
 from skl_sae.backprop.losses import LOSSES
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 17, 5, 3
 
@@ -21,23 +23,33 @@ def make_objective(
     tied=False,
     autoencoder=False,
     seed=0,
+    block_size=7,
+    n_threads=1,
     **options,
 ):
     """An objective whose terms are all of order one, with a point to evaluate it at."""
     rng = np.random.default_rng(seed)
     n_outputs = N_FEATURES if tied or autoencoder else N_OUTPUTS
     network = Network((N_FEATURES, *hidden, n_outputs), activation, tied)
-    objective = Objective(
-        network,
+    rows = Rows(
         X=rng.uniform(0.1, 0.9, size=(N_ROWS, N_FEATURES)),
         Y=None if n_outputs == N_FEATURES else rng.dirichlet(np.ones(n_outputs), N_ROWS),
         sample_weight=rng.uniform(0.1, 1, size=N_ROWS) if weighted else None,
-        loss=pair[0],
-        output_activation=pair[1],
-        beta=beta,
-        **{"lam": 0.3, "rho": 0.2, "block_size": 7} | options,
+        block_size=block_size,
+        n_threads=n_threads,
     )
+    objective = Objective(network, rows, *pair, beta=beta, **{"lam": 0.3, "rho": 0.2} | options)
     return objective, rng.normal(scale=0.5, size=network.n_params)
+
+
+def with_rows(objective, **changes):
+    """The same objective on rows that differ in some respects."""
+    return objective.on(replace(objective.rows, **changes))
+
+
+def take(objective, index):
+    """The same objective on some of its rows."""
+    return objective.on(objective.rows.take(index))
 
 
 def table():

@@ -32,11 +32,11 @@ def objective_value(obj, theta):
     """J(theta) of a `skl_sae.backprop.objective.Objective`."""
     coefs, intercepts = obj.network.unpack(theta)
     f = HIDDEN[obj.network.activation]
-    Y = obj.X if obj.Y is None else obj.Y
-    s = np.ones(len(obj.X)) if obj.sample_weight is None else obj.sample_weight
+    Y = obj.rows.X if obj.rows.Y is None else obj.rows.Y
+    s = np.ones(len(obj.rows.X)) if obj.rows.sample_weight is None else obj.rows.sample_weight
     misfit = 0.0
     codes = [np.zeros(n) for n in obj.network.sizes[1:-1]]
-    for x, y, weight in zip(obj.X, Y, s, strict=True):
+    for x, y, weight in zip(obj.rows.X, Y, s, strict=True):
         a = list(x)
         for n_layer, (W, b) in enumerate(zip(coefs, intercepts, strict=True)):
             z = layer(a, W, b)

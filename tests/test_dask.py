@@ -33,9 +33,9 @@ from skl_sae import (
     _threads,
     base,
 )
-from skl_sae._dask import ChunkedObjective, _sums_of_chunk
-from skl_sae.backprop.network import Network
-from skl_sae.backprop.objective import Objective
+from skl_sae._dask import ChunkedRows, _sums_of_chunk
+from skl_sae.backprop.passes import LossPass
+from skl_sae.backprop.rows import Rows
 
 dask = pytest.importorskip("dask", reason="the extra skl-sae[dask] is not installed")
 da = pytest.importorskip("dask.array")
@@ -164,7 +164,7 @@ def objectives(estimator, y, s, X=X):
 def assert_value_and_gradient(name, weighted):
     estimator, y = CASES[name]
     local, chunked = objectives(estimator, y, S if weighted else None)
-    assert isinstance(chunked, ChunkedObjective)
+    assert isinstance(chunked.rows, ChunkedRows)
     theta = local.network.initialise(np.random.default_rng(1))
     same(chunked(theta), local(theta))
     value, gradient = chunked(theta)
@@ -240,14 +240,14 @@ def test_sums_are_added_as_a_tree():
 def test_samples_lie_within_each_other_and_need_a_weight():
     _, chunked = objectives(CASES["autoencoder"][0], None, S)
     samples = [o for _, o in chunked.samples((1 / 8, 1 / 2), np.random.RandomState(0))]
-    small, large = ([i.compute() for *_, i in o._data] for o in samples)
+    small, large = ([i.compute() for *_, i in o.rows._data] for o in samples)
     for part, rows, more, begin in zip(CUTS, small, large, np.cumsum((0, *CUTS)), strict=False):
         assert (np.diff(more) > 0).all()
         assert set(rows) <= set(more) <= set(range(part))
         assert (S[begin + more] > 0).all()
     index = np.concatenate([b + i for b, i in zip(np.cumsum((0, *CUTS)), large, strict=False)])
     local, _ = objectives(CASES["autoencoder"][0], None, None)
-    local = replace(local, X=X, sample_weight=S).rows(index)  # in memory equal rows are merged
+    local = local.on(Rows(X, sample_weight=S).take(index))  # in memory equal rows are merged
     theta = local.network.initialise(np.random.default_rng(1))
     same(samples[1](theta), local(theta))
 
@@ -557,16 +557,16 @@ def test_what_came_over_the_network_reaches_the_products_aligned(monkeypatch):
         assert not moved.flags.aligned
         return moved
 
-    def is_aligned(objective, *parameters):
+    def is_aligned(rows, step, *parameters):
         coefs, intercepts, code_gradients = parameters
-        arrays = [*coefs, *intercepts, *code_gradients, objective.X[:5], objective.Y[:5]]
+        arrays = [*coefs, *intercepts, *code_gradients, rows.X[:5], rows.Y[:5]]
         return [values.flags.aligned for values in arrays]
 
-    monkeypatch.setattr(Objective, "_loss_sums", is_aligned)
+    monkeypatch.setattr(Rows, "sum", is_aligned)
     parameters = [X[:2], X[:3, :2]], [X[0], X[1, :2]], [X[2]]
     parameters = [[at_odd_bytes(values) for values in part] for part in parameters]
-    rows, settings = at_odd_bytes(X), (X.dtype, Objective(Network((6, 2, 6)), X))
-    found = _sums_of_chunk(settings, "_loss_sums", parameters, rows, rows, None, None)
+    rows = at_odd_bytes(X)
+    found = _sums_of_chunk(X.dtype, None, parameters, rows, rows, None, None)
     assert found == 7 * [True]
 
 
@@ -690,16 +690,16 @@ LONG = SparseAutoencoder(3, max_iter=15, tol=0, random_state=0)
 
 def fit_while(action, monkeypatch, data):
     """A fit that calls ``action()`` before its eighth evaluation."""
-    original, evaluations = ChunkedObjective._loss_sums, []
+    original, evaluations = ChunkedRows.sum, []
 
-    def loss_sums(self, *parameters):
-        evaluations.append(1)
+    def counted_sum(self, step, *parameters):
+        evaluations.extend([1] * isinstance(step, LossPass))
         if len(evaluations) == 8:
             action()
-        return original(self, *parameters)
+        return original(self, step, *parameters)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ChunkedObjective, "_loss_sums", loss_sums)
+        patch.setattr(ChunkedRows, "sum", counted_sum)
         found = clone(LONG).fit(data)
     assert len(evaluations) == found.n_evaluations_ > 10
     return found

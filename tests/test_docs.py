@@ -9,7 +9,7 @@ import pytest
 from sphinx.ext.autosummary.generate import find_autosummary_in_files
 
 import skl_sae
-from skl_sae._estimator import DOCS
+from skl_sae._versioned import DOCS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "api.rst"
 PAGES = {

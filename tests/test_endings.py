@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 from skl_sae.backprop.objective import Objective
-from skl_sae.backprop.solvers import FLAT, Watcher, minimise
+from skl_sae.backprop.solvers import FLAT, minimise, watch_nothing
 from skl_sae.exceptions import CollapseWarning
 
 X, y = load_iris(return_X_y=True)
@@ -80,7 +80,7 @@ SOLVERS = {
 }
 
 
-def run(function, options, start, max_iter, watcher=None):
+def run(function, options, start, max_iter, on_iteration=watch_nothing):
     """The result, and how often the function was called; it is the sample of a stage too."""
     calls = []
 
@@ -91,7 +91,8 @@ def run(function, options, start, max_iter, watcher=None):
     options = dict(options)
     if "stages" in options:
         options["stages"] = [(share, counted) for share in options["stages"]]
-    found = minimise(counted, start, max_iter=max_iter, tol=TOL, watcher=watcher, **options)
+    options |= {"max_iter": max_iter, "tol": TOL, "on_iteration": on_iteration}
+    found = minimise(counted, start, **options)
     return found, len(calls)
 
 
@@ -163,23 +164,23 @@ def test_scipys_limit_of_evaluations_is_out_of_reach(name):
     for start in starts(5):
         n_evaluations = []
 
-        class Count(Watcher):
-            def end(self, so_far, counts=n_evaluations):
-                counts.append(so_far.n_evaluations)
+        def count(so_far, counts=n_evaluations):
+            counts.append(so_far.n_evaluations)
 
-        found, _ = run(FUNCTIONS[name], {"solver": "lbfgs"}, start, 200, Count())
+        found, _ = run(FUNCTIONS[name], {"solver": "lbfgs"}, start, 200, count)
         assert np.diff([1, *n_evaluations, found.n_evaluations]).max() <= 45
 
 
 @pytest.mark.parametrize("stop_at", [1, 5, 12])
 def test_a_stop_on_a_sample_tells_the_value_of_the_whole(stop_at):
-    class Stop(Watcher):
-        def end(self, so_far):
-            return len(so_far.loss_curve) == stop_at
-
     sample = lambda theta: tuple(2 * part for part in rosenbrock(theta))  # noqa: E731
     found = minimise(
-        rosenbrock, starts(1)[0], max_iter=50, tol=0, stages=[(1 / 8, sample)], watcher=Stop()
+        rosenbrock,
+        starts(1)[0],
+        max_iter=50,
+        tol=0,
+        stages=[(1 / 8, sample)],
+        on_iteration=lambda so_far: len(so_far.loss_curve) == stop_at,
     )
     assert found.status == "stopped"
     assert found.value == rosenbrock(found.theta)[0]

@@ -13,6 +13,7 @@ from skl_sae.backprop.losses import LOSSES
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.penalties import kl_sparsity
+from skl_sae.backprop.rows import Rows
 from skl_sae.exceptions import CollapseWarning
 
 RNG = np.random.default_rng(0)
@@ -87,8 +88,8 @@ def exact_value(objective, theta):
     """J of an autoencoder with one hidden layer."""
     f, g = F[objective.network.activation], F[objective.output_activation]
     (W, V), (b, c) = objective.network.unpack(theta)
-    W, V, b, c, X = (mp.matrix(a.tolist()) for a in (W, V, b, c, objective.X))
-    s = [mp.mpf(float(w)) for w in objective.sample_weight]
+    W, V, b, c, X = (mp.matrix(a.tolist()) for a in (W, V, b, c, objective.rows.X))
+    s = [mp.mpf(float(w)) for w in objective.rows.sample_weight]
     n, d, h = X.rows, X.cols, W.cols
     code = [
         [f(b[j] + mp.fsum(X[i, k] * W[k, j] for k in range(d))) for j in range(h)]
@@ -122,8 +123,7 @@ def test_the_objective_at_every_magnitude(scale, activation, output, beta, rho):
     X = scale * rng.normal(size=(4, 2)) * [[1], [-1], [1], [-1]]
     objective = Objective(
         Network((2, 3, 2), activation),
-        X,
-        sample_weight=np.array([1e6, 1.0, 1.0, 1.0]),
+        Rows(X, sample_weight=np.array([1e6, 1.0, 1.0, 1.0])),
         output_activation=output,
         lam=1e-3,
         beta=beta,
@@ -233,7 +233,7 @@ def test_a_weight_of_a_million_is_a_million_rows():
     counts = np.array([10**6, 1, 1])
     network, theta = Network((4, 2, 4)), np.random.default_rng(0).normal(size=22)
     (value, gradient), (expected, of_rows) = (
-        Objective(network, rows, sample_weight=s, beta=3.0, lam=0.1)(theta)
+        Objective(network, Rows(rows, sample_weight=s), beta=3.0, lam=0.1)(theta)
         for rows, s in [(X[:3], counts / 1e6), (np.repeat(X[:3], counts, axis=0), None)]
     )
     assert value == pytest.approx(expected, rel=1e-12)

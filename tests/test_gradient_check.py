@@ -45,7 +45,7 @@ def plant(objective, mistake):
 
 def without_sparsity_gradient(objective):
     """The value with the penalty, the gradient without it."""
-    bare = type(objective)(objective.network, objective.X, lam=objective.lam)
+    bare = type(objective)(objective.network, objective.rows, lam=objective.lam)
     return lambda theta: (objective(theta)[0], bare(theta)[1])
 
 

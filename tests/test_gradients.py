@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from problems import TABLE, make_objective, name
+from problems import TABLE, make_objective, name, with_rows
 
 from skl_sae.backprop.gradient_check import compare_gradient
+from skl_sae.backprop.rows import Rows
 
 SMOOTH = [case for case in TABLE if case.get("activation") != "relu"]
 RELU = [case for case in TABLE if case.get("activation") == "relu"]
@@ -52,7 +53,7 @@ def test_gradient_at_saturation(activation, bias, tied):
 def test_beyond_the_floor_value_and_gradient_are_cut_together(activation, bias, dtype):
     objective, theta = make_objective(activation=activation, beta=2.0, autoencoder=True)
     objective = type(objective)(
-        objective.network, objective.X.astype(dtype), lam=0.0, beta=2.0, rho=0.2
+        objective.network, Rows(objective.rows.X.astype(dtype)), lam=0.0, beta=2.0, rho=0.2
     )
     intercepts = objective.network.unpack(theta)[1]
     intercepts[0][:] = bias
@@ -68,8 +69,8 @@ def test_beyond_the_floor_value_and_gradient_are_cut_together(activation, bias, 
 def test_a_strong_penalty_on_a_saturated_unit_overflows_nowhere(bias):
     """In float32, where beta / rate would, if the rate were not cut long before it underflows."""
     objective, theta = make_objective(autoencoder=True)
-    X = objective.X.astype(np.float32)
-    objective = type(objective)(objective.network, X, beta=1e6, rho=0.2)
+    X = objective.rows.X.astype(np.float32)
+    objective = type(objective)(objective.network, Rows(X), beta=1e6, rho=0.2)
     objective.network.unpack(theta)[1][0][:] = bias
     assert np.isfinite(objective(theta)[1]).all()
 
@@ -81,18 +82,13 @@ def test_float32_gradient_is_the_float64_one_to_single_precision(case):
     single = {
         field: None if array is None else array.astype(np.float32)
         for field, array in [
-            ("X", objective.X),
-            ("Y", objective.Y),
-            ("sample_weight", objective.sample_weight),
+            ("X", objective.rows.X),
+            ("Y", objective.rows.Y),
+            ("sample_weight", objective.rows.sample_weight),
         ]
     }
-    objective32 = type(objective)(**{**vars_of(objective), **single})
+    objective32 = with_rows(objective, **single)
     value32, gradient32 = objective32(theta)
     assert gradient32.dtype == np.float64
     assert value32 == pytest.approx(value, rel=1e-5)
     np.testing.assert_allclose(gradient32, gradient, atol=1e-5 * np.abs(gradient).max())
-
-
-def vars_of(objective):
-    """The fields of an objective without its buffers."""
-    return {field: getattr(objective, field) for field in type(objective).__dataclass_fields__}

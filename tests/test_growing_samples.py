@@ -11,6 +11,7 @@ from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencod
 from skl_sae import base as base_module
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 from skl_sae.backprop.solvers import SHARES
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -25,7 +26,7 @@ def test_four_stages_and_the_truth_about_them():
     assert sae.stage_shares_.tolist() == [1 / 32, 1 / 8, 1 / 2, 1]
     assert sae.stage_lengths_.sum() == sae.n_iter_ == len(sae.loss_curve_)
     assert 59 < sae.stage_lengths_ @ sae.stage_shares_ <= 60  # max_iter counts work
-    objective = Objective(Network((64, 8, 64)), DIGITS, lam=1e-5, beta=3.0, rho=0.1)
+    objective = Objective(Network((64, 8, 64)), Rows(DIGITS), lam=1e-5, beta=3.0, rho=0.1)
     value, _ = objective(objective.network.pack(sae.coefs_, sae.intercepts_))
     assert sae.loss_ == pytest.approx(value, rel=1e-12)
     assert sae.loss_ == sae.loss_curve_[-1]
@@ -34,7 +35,7 @@ def test_four_stages_and_the_truth_about_them():
 def test_the_result_is_a_minimum_of_the_whole():
     sae = clone(SAE).set_params(lam=1e-2, rho=0.2, max_iter=5000, tol=1e-4).fit(DIGITS)
     assert sae.converged_
-    objective = Objective(Network((64, 8, 64)), DIGITS, lam=1e-2, beta=3.0, rho=0.2)
+    objective = Objective(Network((64, 8, 64)), Rows(DIGITS), lam=1e-2, beta=3.0, rho=0.2)
     _, gradient = objective(objective.network.pack(sae.coefs_, sae.intercepts_))
     assert np.abs(gradient).max() < 1e-3
 
@@ -55,10 +56,8 @@ def test_rows_without_weight_are_in_no_sample():
     weights = np.ones(len(DIGITS))
     weights[::2] = 0
     seen = [
-        objective.index
-        for _, objective in Objective(Network((64, 2, 64)), DIGITS, sample_weight=weights).samples(
-            SHARES, np.random.RandomState(0)
-        )
+        rows.index
+        for rows in Rows(DIGITS, sample_weight=weights).samples(SHARES, np.random.RandomState(0))
     ]
     assert [len(rows) for rows in seen] == [29, 113, 449]
     for smaller, larger in pairwise(seen):

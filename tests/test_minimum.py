@@ -10,9 +10,10 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae._training import _batches
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
-from skl_sae.base import _batches
+from skl_sae.backprop.rows import Rows
 
 
 def test_a_linear_autoencoder_spans_the_principal_subspace():
@@ -56,8 +57,7 @@ def test_the_gradient_vanishes_at_the_result(tied, solver):
     network = Network((4, 3, 4), tied=tied)
     objective = Objective(
         network,
-        X,
-        sample_weight=np.linspace(0.5, 1, len(X)),
+        Rows(X, sample_weight=np.linspace(0.5, 1, len(X))),
         output_activation="identity",
         lam=1e-3,
         beta=1.0,
@@ -142,8 +142,7 @@ def test_loss_is_that_of_the_weights_kept_by_early_stopping_with_mini_batches():
     kept = np.setdiff1d(np.arange(len(y)), held_out_rows(y))
     objective = Objective(
         Network((4, 3), "tanh"),
-        X[kept],
-        np.eye(3)[y[kept]],
+        Rows(X[kept], np.eye(3)[y[kept]]),
         loss="log_loss",
         output_activation="softmax",
         lam=1e-4,
@@ -173,9 +172,9 @@ def test_history_size_reaches_the_solver():
 def test_mini_batches_are_shuffled_and_leave_out_rows_without_weight():
     network, weights = Network((2, 1)), np.ones(40)
     weights[::4] = 0
-    objective = Objective(network, np.ones((40, 2)), np.ones((40, 1)), sample_weight=weights)
+    objective = Objective(network, Rows(np.ones((40, 2)), np.ones((40, 1)), weights))
     rng = np.random.RandomState(0)
-    first, second = ([b.index for b in _batches(objective, 7, rng)] for _ in range(2))
+    first, second = ([b.rows.index for b in _batches(objective, 7, rng)] for _ in range(2))
     assert [len(b) for b in first] == [7, 7, 7, 7, 2]
     for epoch in (first, second):
         assert sorted(np.concatenate(epoch)) == np.flatnonzero(weights).tolist()
@@ -188,10 +187,10 @@ def test_partial_fit_takes_another_order_in_each_call(monkeypatch):
 
     def recorded(objective, batch_size, rng):
         batches = list(_batches(objective, batch_size, rng))
-        orders.append(np.concatenate([b.index for b in batches]).tolist())
+        orders.append(np.concatenate([b.rows.index for b in batches]).tolist())
         return batches
 
-    monkeypatch.setattr("skl_sae.base._batches", recorded)
+    monkeypatch.setattr("skl_sae._training._batches", recorded)
     sae = SparseAutoencoder(3, solver="sgd", batch_size=10, random_state=0)
     for _ in range(3):
         sae.partial_fit(load_iris().data / 8)

@@ -34,7 +34,8 @@ def test_tied_weights_are_one_array_and_collect_both_gradients():
     network = Network((3, 4, 3), tied=True)
     coefs, _ = network.unpack(np.arange(network.n_params, dtype=float))
     assert (coefs[1] == coefs[0].T).all()
-    flat, grads, _ = network.gradient_buffer()
+    flat = network.flat_gradient()
+    grads, _ = network.views(flat)
     grads[0][1, 2], grads[1][2, 1] = 5.0, 7.0
     folded = network.unpack(network.fold(flat))[0][0]
     assert folded[1, 2] == 12.0

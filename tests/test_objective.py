@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from problems import TABLE, make_objective, name
+from problems import TABLE, make_objective, name, take, with_rows
 from reference import objective_value
 from scipy.sparse import csr_array, issparse
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -13,8 +13,10 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from skl_sae.backprop import blocks
 from skl_sae.backprop.blocks import N_LANES, dense
 from skl_sae.backprop.network import Network
-from skl_sae.backprop.objective import Objective, _rates
+from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.passes import CodePass
 from skl_sae.backprop.penalties import kl_sparsity, weight_decay
+from skl_sae.backprop.rows import Rows
 
 
 def assert_same(one, other, rtol=1e-12):
@@ -33,24 +35,24 @@ def test_value_equals_the_plain_loops(case):
 @pytest.mark.parametrize("block_size", [1, 2, 5, 16, 17, 1000, None])
 def test_any_block_size(case, block_size):
     objective, theta = make_objective(**case)
-    assert_same(replace(objective, block_size=block_size)(theta), objective(theta))
+    assert_same(with_rows(objective, block_size=block_size)(theta), objective(theta))
 
 
 @pytest.mark.parametrize("case", [c for c in TABLE if c["beta"]], ids=name)
 def test_activations_kept_or_computed_again(case):
     objective, theta = make_objective(**case)
     kept = objective(theta)
-    assert objective._kept
+    assert objective._keeps
     for block_size in (7, 1):  # one block in a lane, and several
-        again = replace(objective, memory=0, block_size=block_size)
+        again = with_rows(objective, memory=0, block_size=block_size)
         assert_same(again(theta), kept)
-        assert again._kept == []
+        assert not again._keeps
 
 
 def test_no_more_buffers_than_lanes():
     objective, theta = make_objective(n_threads=64, block_size=1)
     objective(theta)
-    assert len(objective._lanes.workspaces) == N_LANES
+    assert len(objective.rows._lanes(objective.network).workspaces) == N_LANES
 
 
 def test_the_mean_code_and_its_complement_are_exactly_one():
@@ -58,9 +60,10 @@ def test_the_mean_code_and_its_complement_are_exactly_one():
     rng = np.random.default_rng(0)
     X = rng.uniform(size=(5000, 20)).astype(np.float32)
     network = Network((20, 10, 20))
-    objective = Objective(network, X, beta=1.0)
-    sums = objective._code_sums(*network.unpack(network.initialise(rng).astype(X.dtype)))
-    on, off = _rates(sums[0])
+    parameters = network.unpack(network.initialise(rng).astype(X.dtype))
+    step = CodePass(network, rated=True, solved=False, keeps=False)
+    (rates,), _ = Rows(X).sum(step, *parameters, None)
+    on, off = rates / rates.sum(axis=0)
     np.testing.assert_allclose(on + off, 1, rtol=3e-16)
 
 
@@ -70,9 +73,9 @@ def test_any_number_of_threads_gives_the_same_bits(case, block_size):
     objective, theta = make_objective(
         **case,
     )
-    value, gradient = replace(objective, block_size=block_size)(theta)
+    value, gradient = with_rows(objective, block_size=block_size)(theta)
     for n_threads in (2, 3, 8):
-        several = replace(objective, block_size=block_size, n_threads=n_threads)
+        several = with_rows(objective, block_size=block_size, n_threads=n_threads)
         for _ in range(3):
             assert several(theta)[0] == value
             assert (several(theta)[1] == gradient).all()
@@ -84,7 +87,7 @@ def test_several_blocks_in_each_of_two_lanes(case, monkeypatch):
     objective, theta = make_objective(**case)
     monkeypatch.setattr(blocks, "TWO_LANES_WORK", 1)
     monkeypatch.setattr(blocks, "MOST_WORK", 2 * objective.network.n_weights)
-    of_two_rows = replace(objective, memory=0, block_size=None)
+    of_two_rows = with_rows(objective, memory=0, block_size=None)
     value, gradient = of_two_rows(theta)
     assert [len(lane) > 1 for lane in of_two_rows._lanes.lanes] == [True] * 2
     assert_same((value, gradient), objective(theta))
@@ -105,22 +108,22 @@ def test_a_gradient_stays_when_the_next_one_is_computed(block_size):
 @pytest.mark.parametrize("case", [c for c in TABLE if not c["weighted"]][::3], ids=name)
 def test_integer_weights_are_repeated_rows(case):
     objective, theta = make_objective(**case)
-    times = np.random.default_rng(2).integers(0, 4, size=len(objective.X))
-    repeated = objective.rows(np.repeat(np.arange(len(times)), times))
-    assert_same(replace(objective, sample_weight=times.astype(float))(theta), repeated(theta))
-    assert_same(replace(objective, sample_weight=times * 1e-30)(theta), repeated(theta))
+    times = np.random.default_rng(2).integers(0, 4, size=len(objective.rows.X))
+    repeated = take(objective, np.repeat(np.arange(len(times)), times))
+    assert_same(with_rows(objective, sample_weight=times.astype(float))(theta), repeated(theta))
+    assert_same(with_rows(objective, sample_weight=times * 1e-30)(theta), repeated(theta))
 
 
 @pytest.mark.parametrize("case", TABLE[::9], ids=name)
 def test_sparse_memory_mapped_and_fortran_rows(case, tmp_path):
     objective, theta = make_objective(**case)
-    np.save(tmp_path / "X.npy", objective.X)
+    np.save(tmp_path / "X.npy", objective.rows.X)
     for X in (
-        csr_array(objective.X),
-        np.asfortranarray(objective.X),
+        csr_array(objective.rows.X),
+        np.asfortranarray(objective.rows.X),
         np.load(tmp_path / "X.npy", mmap_mode="r"),
     ):
-        assert_same(replace(objective, X=X)(theta), objective(theta))
+        assert_same(with_rows(objective, X=X)(theta), objective(theta))
 
 
 @pytest.mark.parametrize(
@@ -145,13 +148,13 @@ def test_sparsity_penalty_alone(activation, hidden, weighted):
     with_it, theta = make_objective(
         activation=activation, hidden=hidden, beta=1.3, weighted=weighted
     )
-    A, expected = with_it.X, 0.0
+    A, expected = with_it.rows.X, 0.0
     coefs, intercepts = with_it.network.unpack(theta)
     for W, b in list(zip(coefs, intercepts, strict=True))[:-1]:
         Z = A @ W + b
         A = np.tanh(Z) if activation == "tanh" else 1 / (1 + np.exp(-Z))
         rate = np.average(
-            (A + 1) / 2 if activation == "tanh" else A, axis=0, weights=with_it.sample_weight
+            (A + 1) / 2 if activation == "tanh" else A, axis=0, weights=with_it.rows.sample_weight
         )
         expected += 1.3 * kl_sparsity(rate, 1 - rate, with_it.rho)[0]
     difference = with_it(theta)[0] - replace(with_it, beta=0.0)(theta)[0]
@@ -163,37 +166,38 @@ def test_some_of_the_rows(case):
     """The same as an objective on a copy of these rows; rows of rows too."""
     objective, theta = make_objective(**case)
     index = np.array([3, 3, 0, 16, 8, 5])
-    copy = replace(
+    copy = with_rows(
         objective,
-        X=objective.X[index],
-        Y=None if objective.Y is None else objective.Y[index],
-        sample_weight=None if objective.sample_weight is None else objective.sample_weight[index],
+        X=objective.rows.X[index],
+        Y=None if objective.rows.Y is None else objective.rows.Y[index],
+        sample_weight=None
+        if objective.rows.sample_weight is None
+        else objective.rows.sample_weight[index],
     )
-    assert_same(objective.rows(index)(theta), copy(theta))
+    assert_same(take(objective, index)(theta), copy(theta))
     again = np.array([5, 1, 2])
-    assert_same(objective.rows(index).rows(again)(theta), copy.rows(again)(theta))
+    assert_same(take(take(objective, index), again)(theta), take(copy, again)(theta))
 
 
 @pytest.mark.parametrize("form", [np.asarray, csr_array])
 def test_data_are_the_rows_that_count(form):
     rng, index = np.random.default_rng(0), np.array([3, 0])
     X, Y, s = rng.uniform(size=(5, 4)).astype("f4"), rng.uniform(size=(5, 2)), np.arange(5.0)
-    network = Network((4, 3, 2))
-    whole = Objective(network, form(X), Y, s)
+    whole = Rows(form(X), Y, s)
     assert all(one is other for one, other in zip(whole.data(), (whole.X, Y, s), strict=True))
-    rows, targets, weights = whole.rows(index).data()
+    rows, targets, weights = whole.take(index).data()
     assert (rows.shape, rows.dtype) == ((2, 4), np.float32)
     assert issparse(rows) == (form is csr_array)
     assert (dense(rows, slice(0, 2)) == X[index]).all()
     assert (targets == Y[index]).all()
     assert (weights == s[index]).all()
-    assert Objective(network, form(X)).rows(index).data()[1:] == (None, None)
+    assert Rows(form(X)).take(index).data()[1:] == (None, None)
 
 
 def test_float32_rows_are_computed_on_in_float32():
     """All but the weight decay is that of the rounded weights, to the last bit."""
     objective, theta = make_objective(beta=1.0, lam=0.0)
-    single = replace(objective, X=objective.X.astype("f4"), Y=objective.Y.astype("f4"))
+    single = with_rows(objective, X=objective.rows.X.astype("f4"), Y=objective.rows.Y.astype("f4"))
     rounded = theta.astype("f4").astype(float)
     assert single(theta)[0] == single(rounded)[0]
     assert (single(theta)[1] == single(rounded)[1]).all()
@@ -208,11 +212,10 @@ def test_only_the_first_evaluation_allocates_blocks(memory, variable_projection)
     X = np.random.default_rng(0).uniform(size=(4096, 16))
     objective = Objective(
         Network((16, 16, 16, 16)),
-        X,
+        Rows(X, memory=memory),
         output_activation="identity",
         lam=0.1,
         beta=1.0,
-        memory=memory,
         variable_projection=variable_projection,
     )
     theta = objective.reduce(objective.network.initialise(np.random.RandomState(0)))
@@ -229,15 +232,17 @@ def test_only_the_first_evaluation_allocates_blocks(memory, variable_projection)
 def test_losses_of_float32_rows_are_summed_in_float64(weight):
     """The mean of a thousand equal numbers is this number."""
     objective, theta = make_objective(lam=0.0)
-    s = None if weight is None else np.full(len(objective.X), weight, "f4")
-    single = replace(objective, X=objective.X.astype("f4"), sample_weight=s, block_size=None)
-    one, thousand = (single.rows(np.zeros(n, int))(0 * theta)[0] for n in (1, 1000))
+    s = None if weight is None else np.full(len(objective.rows.X), weight, "f4")
+    single = with_rows(
+        objective, X=objective.rows.X.astype("f4"), sample_weight=s, block_size=None
+    )
+    one, thousand = (take(single, np.zeros(n, int))(0 * theta)[0] for n in (1, 1000))
     assert thousand == pytest.approx(one, rel=1e-14)
 
 
 def test_no_penalty_is_divided_by_the_number_of_rows():
     objective, theta = make_objective(beta=2.0)
-    twice = objective.rows(np.tile(np.arange(len(objective.X)), 2))
+    twice = take(objective, np.tile(np.arange(len(objective.rows.X)), 2))
     assert_same(twice(theta), objective(theta))
 
 
@@ -280,7 +285,7 @@ def test_equals_scikit_learn_at_the_same_theta(activation, hidden, kind):
     network = Network((6, *hidden, n_outputs), activation)
     theta = rng.normal(scale=0.5, size=network.n_params)
     loss = "squared_error" if kind == "regression" else "log_loss"
-    ours = Objective(network, X, Y, loss=loss, output_activation=output, lam=lam)(theta)
+    ours = Objective(network, Rows(X, Y), loss=loss, output_activation=output, lam=lam)(theta)
     net = (MLPRegressor if kind == "regression" else MLPClassifier)(
         hidden_layer_sizes=hidden, activation=activation, alpha=n_rows * lam
     )

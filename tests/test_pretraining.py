@@ -20,6 +20,7 @@ from skl_sae import (
 )
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -63,8 +64,7 @@ def test_the_output_layer_is_trained_before_fine_tuning():
     before = fitted.pretrained_
     objective = Objective(
         Network((7, 10)),
-        before.transform(X),
-        np.eye(10)[Y],
+        Rows(before.transform(X), np.eye(10)[Y]),
         loss="log_loss",
         output_activation="softmax",
         lam=0.01,
@@ -219,8 +219,7 @@ def test_projection_takes_the_decay_of_the_output_layer():
     ).fit(data.data * 20, y)
     objective = Objective(
         Network((10, 4, 1), "tanh"),
-        data.data * 20,
-        y[:, np.newaxis],
+        Rows(data.data * 20, y[:, np.newaxis]),
         output_activation="identity",
         lam=(0.1, 0.02),
     )

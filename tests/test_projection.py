@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from problems import make_objective, name
+from problems import make_objective, name, take, with_rows
 from scipy.sparse import csr_array
 from scipy.special import expit
 from sklearn.base import clone
@@ -22,6 +22,7 @@ from skl_sae.backprop.activations import STEEPNESS
 from skl_sae.backprop.gradient_check import compare_gradient
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 from skl_sae.backprop.solvers import minimise
 from skl_sae.exceptions import CollapseWarning
 
@@ -68,11 +69,11 @@ def code_of(objective, theta):
         "relu": lambda Z: np.maximum(Z, 0),
         "identity": lambda Z: Z,
     }[objective.network.activation]
-    A = objective.X
+    A = objective.rows.X
     for W, b in zip(*objective.network.hidden.unpack(theta)):
         A = f(A @ W + b)
-    Y = objective.X if objective.Y is None else objective.Y
-    rows = slice(None) if objective.index is None else objective.index
+    Y = objective.rows.X if objective.rows.Y is None else objective.rows.Y
+    rows = slice(None) if objective.rows.index is None else objective.rows.index
     return A[rows], Y[rows]
 
 
@@ -184,9 +185,9 @@ def test_expand_after_an_evaluation_costs_none(monkeypatch):
 @pytest.mark.parametrize("case", CASES[::7], ids=name)
 def test_the_output_layer_is_ridge_regression_on_the_code(case, lam, offset):
     objective, theta = reduced(**case, lam=lam)
-    Y = np.random.default_rng(5).normal(size=(len(objective.X), objective.network.sizes[-1]))
-    objective = replace(objective, Y=Y + offset)
-    s = objective.sample_weight
+    Y = np.random.default_rng(5).normal(size=(len(objective.rows.X), objective.network.sizes[-1]))
+    objective = with_rows(objective, Y=Y + offset)
+    s = objective.rows.sample_weight
     total = len(Y) if s is None else s.sum()
     code, target = code_of(objective, theta)
     ridge = Ridge(alpha=lam * total, solver="cholesky").fit(code, target, sample_weight=s)
@@ -199,10 +200,10 @@ def test_the_output_layer_is_ridge_regression_on_the_code(case, lam, offset):
 @pytest.mark.parametrize("case", [c for c in CASES if not c["weighted"]][::3], ids=name)
 def test_integer_weights_are_repeated_rows(case):
     objective, theta = reduced(**case)
-    times = np.random.default_rng(2).integers(0, 4, size=len(objective.X))
-    repeated = objective.rows(np.repeat(np.arange(len(times)), times))
+    times = np.random.default_rng(2).integers(0, 4, size=len(objective.rows.X))
+    repeated = take(objective, np.repeat(np.arange(len(times)), times))
     for factor in (1.0, 1e-30):
-        weighted = replace(objective, sample_weight=times * factor)
+        weighted = with_rows(objective, sample_weight=times * factor)
         assert_same(weighted(theta), repeated(theta))
         np.testing.assert_allclose(weighted.expand(theta), repeated.expand(theta), atol=1e-12)
 
@@ -211,19 +212,19 @@ def test_integer_weights_are_repeated_rows(case):
 def test_blocks_threads_and_memory_change_nothing(case):
     objective, theta = reduced(**case)
     expected = objective(theta)
-    assert objective._kept
+    assert objective._keeps
     for block_size in (1, 2, 16, 17, 1000, None):
-        one = replace(objective, block_size=block_size)
+        one = with_rows(objective, block_size=block_size)
         assert_same(one(theta), expected)
         for n_threads in (2, 8):
-            several = replace(one, n_threads=n_threads)
+            several = with_rows(one, n_threads=n_threads)
             value, gradient = several(theta)
             assert value == one(theta)[0]
             assert (gradient == one(theta)[1]).all()
             assert (several.expand(theta) == one.expand(theta)).all()
-    again = replace(objective, memory=0)
+    again = with_rows(objective, memory=0)
     assert_same(again(theta), expected)
-    assert again._kept == []
+    assert not again._keeps
 
 
 @pytest.mark.parametrize("case", CASES[::5], ids=name)
@@ -233,23 +234,23 @@ def test_some_of_the_rows(case):
     cut = {
         field: None if array is None else array[index]
         for field, array in [
-            ("X", objective.X),
-            ("Y", objective.Y),
-            ("sample_weight", objective.sample_weight),
+            ("X", objective.rows.X),
+            ("Y", objective.rows.Y),
+            ("sample_weight", objective.rows.sample_weight),
         ]
     }
-    copy, again = replace(objective, **cut), np.array([5, 1, 2])
-    assert_same(objective.rows(index)(theta), copy(theta))
-    assert_same(objective.rows(index).rows(again)(theta), copy.rows(again)(theta))
+    copy, again = with_rows(objective, **cut), np.array([5, 1, 2])
+    assert_same(take(objective, index)(theta), copy(theta))
+    assert_same(take(take(objective, index), again)(theta), take(copy, again)(theta))
 
 
 @pytest.mark.parametrize("case", CASES[::9], ids=name)
 def test_sparse_memory_mapped_and_fortran_rows(case, tmp_path):
     objective, theta = reduced(**case)
-    np.save(tmp_path / "X.npy", objective.X)
+    np.save(tmp_path / "X.npy", objective.rows.X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    for X in (csr_array(objective.X), np.asfortranarray(objective.X), mapped):
-        assert_same(replace(objective, X=X)(theta), objective(theta))
+    for X in (csr_array(objective.rows.X), np.asfortranarray(objective.rows.X), mapped):
+        assert_same(with_rows(objective, X=X)(theta), objective(theta))
 
 
 @pytest.mark.parametrize("case", CASES[::4], ids=name)
@@ -259,12 +260,12 @@ def test_float32_is_float64_to_single_precision(case):
     single = {
         field: None if array is None else array.astype(np.float32)
         for field, array in [
-            ("X", objective.X),
-            ("Y", objective.Y),
-            ("sample_weight", objective.sample_weight),
+            ("X", objective.rows.X),
+            ("Y", objective.rows.Y),
+            ("sample_weight", objective.rows.sample_weight),
         ]
     }
-    value32, gradient32 = replace(objective, **single)(theta)
+    value32, gradient32 = with_rows(objective, **single)(theta)
     assert gradient32.dtype == np.float64
     assert value32 == pytest.approx(value, rel=1e-5)
     np.testing.assert_allclose(gradient32, gradient, atol=1e-5 * np.abs(gradient).max())
@@ -282,7 +283,7 @@ def test_a_code_far_from_zero_loses_nothing():
 
 def test_the_best_output_layer_is_used_in_the_precision_of_the_rows():
     objective, theta = reduced(lam=1e-4)
-    single = replace(objective, X=objective.X.astype("f4"), Y=objective.Y.astype("f4"))
+    single = with_rows(objective, X=objective.rows.X.astype("f4"), Y=objective.rows.Y.astype("f4"))
     assert single(theta)[0] == pytest.approx(full(single)(single.expand(theta))[0], rel=1e-14)
 
 
@@ -345,7 +346,7 @@ def test_without_weight_decay_it_is_least_squares(activation, code, n_rows):
     for hidden, offset in product([(4,), (3, 4), (40,)], [0.0, 1e3]):
         objective, theta = reduced(activation=activation, hidden=hidden, lam=0.0)
         code(*objective.network.hidden.unpack(theta))
-        objective = replace(objective, Y=objective.Y + offset).rows(np.arange(n_rows))
+        objective = take(with_rows(objective, Y=objective.rows.Y + offset), np.arange(n_rows))
         value, gradient = objective(theta)
         assert np.isfinite(gradient).all()
         assert np.isfinite(objective.expand(theta)).all()
@@ -358,7 +359,7 @@ def test_without_weight_decay_it_is_least_squares(activation, code, n_rows):
 @pytest.mark.parametrize("lam", [0.0, 0.3])
 def test_constant_targets(lam):
     objective, theta = reduced(lam=lam)
-    objective = replace(objective, Y=np.full_like(objective.Y, 7.0))
+    objective = with_rows(objective, Y=np.full_like(objective.rows.Y, 7.0))
     value, _ = objective(theta)
     decay = 0.5 * lam * (objective.network.hidden.unpack(theta)[0][0] ** 2).sum()
     assert value == pytest.approx(decay, rel=1e-12, abs=1e-20)
@@ -378,8 +379,7 @@ def test_a_code_that_hardly_varies_does_no_harm(activation, scale, dtype):
         Y = rng.normal(size=(17, 3)).astype(dtype)
         objective = Objective(
             network,
-            rng.normal(size=(17, 5)).astype(dtype),
-            Y,
+            Rows(rng.normal(size=(17, 5)).astype(dtype), Y),
             output_activation="identity",
             variable_projection=True,
         )
@@ -397,7 +397,7 @@ def test_a_code_that_hardly_varies_does_no_harm(activation, scale, dtype):
 @pytest.mark.parametrize("factor", [1e100, 1e200, np.inf])
 def test_an_overflow_shows_in_the_value_and_not_as_a_warning(activation, lam, factor):
     objective, theta = reduced(activation=activation, lam=lam, autoencoder=True)
-    value, _ = replace(objective, X=objective.X * factor)(np.abs(theta) * 1e100)
+    value, _ = with_rows(objective, X=objective.rows.X * factor)(np.abs(theta) * 1e100)
     assert not np.isfinite(value)
 
 
@@ -426,9 +426,7 @@ def objective_of(fitted, X, y=None, sample_weight=None):
     network = Network((X.shape[1], *(len(b) for b in fitted.intercepts_)), fitted.activation)
     objective = Objective(
         network,
-        X,
-        y,
-        sample_weight,
+        Rows(X, y, sample_weight),
         output_activation="identity",
         lam=fitted.lam,
         beta=fitted.beta,

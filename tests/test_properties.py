@@ -117,8 +117,8 @@ def assert_not_above_start(estimator, *data, **options):
     theta = objective.network.pack(estimator.coefs_, estimator.intercepts_)
     (loss, _), (start, _) = objective(theta), objective(theta0)
     note(f"loss_ {estimator.loss_!r}, J there {loss!r}, at the start {start!r}")
-    slack = 1e-4 if objective.X.dtype == np.float32 else 1e-12
-    smallest = float(np.finfo(objective.X.dtype).tiny)  # below it weights lose digits
+    slack = 1e-4 if objective.rows.X.dtype == np.float32 else 1e-12
+    smallest = float(np.finfo(objective.rows.X.dtype).tiny)  # below it weights lose digits
     assert abs(loss - estimator.loss_) <= slack * max(abs(loss), smallest)
     params = estimator.get_params()
     if params["batch_size"] is None and not params.get("early_stopping"):

@@ -15,6 +15,7 @@ from reference import objective_value
 
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 
 TENTHS = np.arange(1, 6) / 10
 CONSTANT_ROWS = np.repeat(TENTHS[:, np.newaxis], 5, axis=1)
@@ -33,7 +34,7 @@ def problem():
     """An objective without penalties on uniform data, with weights and biases in [0, 1]."""
     rng = np.random.default_rng(0)
     network = Network((20, 10, 20))
-    objective = Objective(network, rng.uniform(size=(100, 20)), rho=0.01)
+    objective = Objective(network, Rows(rng.uniform(size=(100, 20))), rho=0.01)
     return objective, rng.uniform(size=network.n_params)
 
 
@@ -52,7 +53,7 @@ def problem():
 def test_values_of_octave(evaluate, X, parameter, expected):
     network = Network((5, 3, 5))
     theta = np.full(network.n_params, float(parameter))
-    assert evaluate(Objective(network, X), theta) == pytest.approx(expected, abs=1e-12)
+    assert evaluate(Objective(network, Rows(X)), theta) == pytest.approx(expected, abs=1e-12)
 
 
 @both
@@ -70,7 +71,7 @@ def test_weight_decay_as_mlpack_expects_it(evaluate, problem, lam, factor):
 def test_divergence_as_mlpack_expects_it(evaluate, problem, beta):
     objective, theta = problem
     coefs, intercepts = objective.network.unpack(theta)
-    r = (1 / (1 + np.exp(-(objective.X @ coefs[0] + intercepts[0])))).mean(axis=0)
+    r = (1 / (1 + np.exp(-(objective.rows.X @ coefs[0] + intercepts[0])))).mean(axis=0)
     divergence = np.sum(0.01 * np.log(0.01 / r) + 0.99 * np.log(0.99 / (1 - r)))
     sparse = replace(objective, beta=beta)
     difference = evaluate(sparse, theta) - evaluate(objective, theta)

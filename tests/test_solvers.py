@@ -8,10 +8,10 @@ from skl_sae.backprop.solvers import (
     SOLVERS,
     Convergence,
     Result,
-    Watcher,
     _in_stages,
     _or_start,
     minimise,
+    watch_nothing,
 )
 
 START = np.array([-1.2, 1.0, -0.5, 0.8])
@@ -28,14 +28,9 @@ def rosenbrock(theta):
     return scipy.optimize.rosen(theta), scipy.optimize.rosen_der(theta)
 
 
-class StopAt(Watcher):
-    """Stops after so many iterations."""
-
-    def __init__(self, n_iter):
-        self.n_iter = n_iter
-
-    def end(self, so_far):
-        return len(so_far.loss_curve) == self.n_iter
+def stop_at(n_iter):
+    """An ``on_iteration`` that stops after so many."""
+    return lambda so_far: len(so_far.loss_curve) == n_iter
 
 
 class Counter:
@@ -55,14 +50,12 @@ def test_finds_the_minimum_and_reports_truthfully(solver):
     counted, seen = Counter(quadratic), []
     start = START.copy()
 
-    class Record(Watcher):
-        def end(self, so_far):
-            assert so_far.value == so_far.loss_curve[-1]
-            seen.append((len(so_far.loss_curve), so_far.value))
+    def record(so_far):
+        assert so_far.value == so_far.loss_curve[-1]
+        seen.append((len(so_far.loss_curve), so_far.value))
 
-    found = minimise(
-        counted, start, solver=solver, watcher=Record(), max_iter=500, tol=1e-7, **OPTIONS[solver]
-    )
+    options = OPTIONS[solver] | {"on_iteration": record, "max_iter": 500, "tol": 1e-7}
+    found = minimise(counted, start, solver=solver, **options)
     assert (start == START).all()
     assert found.status == "converged"
     np.testing.assert_allclose(found.theta, 1, atol=1e-2)
@@ -74,26 +67,20 @@ def test_finds_the_minimum_and_reports_truthfully(solver):
 
 
 @pytest.mark.parametrize("solver", [*SOLVERS, "mini-batches"])
-def test_the_watcher_is_told_of_every_begin_and_end(solver):
-    """An iteration begins after the evaluations of those before it, and ends after its own."""
-    counted, events = Counter(rosenbrock), []
+def test_every_iteration_is_told_of_after_its_evaluations(solver):
+    counted, calls = Counter(rosenbrock), []
 
-    class Record(Watcher):
-        def begin(self):
-            events.append(("begin", counted.calls))
-
-        def end(self, so_far):
-            events.append(("end", counted.calls))
-            assert (so_far.status, so_far.message) == ("stopped", "stopped")
-            assert so_far.n_evaluations == counted.calls
+    def record(so_far):
+        calls.append(counted.calls)
+        assert (so_far.status, so_far.message) == ("stopped", "stopped")
+        assert so_far.n_evaluations == counted.calls
 
     options = {"sgd": {"learning_rate": 1e-4}}.get(solver, {})
     if solver == "mini-batches":
         solver, options = "sgd", {"learning_rate": 1e-4, "batches": lambda: [counted] * 3}
-    minimise(counted, START, solver=solver, watcher=Record(), max_iter=6, tol=0, **options)
-    kinds, calls = zip(*events, strict=True)
-    assert kinds == ("begin", "end") * 6
-    assert (1, *calls[1:-1:2]) == calls[::2]
+    minimise(counted, START, solver=solver, on_iteration=record, max_iter=6, tol=0, **options)
+    assert len(calls) == 6
+    assert (np.diff([1, *calls]) > 0).all()
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "cg"])
@@ -125,7 +112,7 @@ def test_the_callback_stops(solver):
         solver=solver,
         max_iter=50,
         tol=0,
-        watcher=StopAt(4),
+        on_iteration=stop_at(4),
         **{"sgd": {"learning_rate": 1e-4}}.get(solver, {}),
     )
     assert found.status == "stopped"
@@ -152,12 +139,9 @@ def test_the_value_of_a_failed_run_is_that_of_its_theta(solver, n_iter):
         value, gradient = rosenbrock(theta)
         return value, gradient if len(iterations) < n_iter else -gradient
 
-    class Record(Watcher):
-        def end(self, so_far):
-            iterations.append(so_far.value)
-
     iterations = []
-    found = minimise(soon_wrong, START, solver=solver, max_iter=50, tol=0, watcher=Record())
+    options = {"on_iteration": iterations.append, "max_iter": 50, "tol": 0}
+    found = minimise(soon_wrong, START, solver=solver, **options)
     assert found.status == "failed"
     assert found.value == rosenbrock(found.theta)[0]
 
@@ -219,7 +203,7 @@ def test_gradient_descent_has_failed_if_it_found_nothing_lower_than_its_start(
         max_iter=len(values) - 1,
         tol=0,
         learning_rate=0.1,
-        watcher=StopAt(stop_at),
+        on_iteration=stop_at(stop_at),
     )
     assert (found.status, found.value) == (status, min(values))
 
@@ -397,12 +381,11 @@ def samples():
 def test_growing_samples_end_at_the_minimum_of_the_whole():
     stages, whole, seen = samples(), Counter(quadratic), []
 
-    class Record(Watcher):
-        def end(self, so_far):
-            assert so_far.value == so_far.loss_curve[-1]
-            seen.append((len(so_far.loss_curve), so_far.value))
+    def record(so_far):
+        assert so_far.value == so_far.loss_curve[-1]
+        seen.append((len(so_far.loss_curve), so_far.value))
 
-    found = minimise(whole, START, max_iter=200, tol=1e-7, stages=stages, watcher=Record())
+    found = minimise(whole, START, max_iter=200, tol=1e-7, stages=stages, on_iteration=record)
     assert found.status == "converged"
     np.testing.assert_allclose(found.theta, 1, atol=1e-6)
     assert found.value == quadratic(found.theta)[0] == found.loss_curve[-1]
@@ -449,7 +432,7 @@ def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
 
     sample, whole = Counter(rosenbrock), Counter(all_rows)
     found = minimise(
-        whole, START, max_iter=20, tol=0, stages=[(1 / 2, sample)], watcher=StopAt(stop_at)
+        whole, START, max_iter=20, tol=0, stages=[(1 / 2, sample)], on_iteration=stop_at(stop_at)
     )
     assert found.status == "stopped"
     assert len(found.loss_curve) == stop_at
@@ -538,7 +521,7 @@ def test_only_runs_on_all_rows_are_compared_with_each_other():
         seen.append(list(before))
         return Result(theta, 2.0, [3.0, 2.0], 2, "converged", "")
 
-    _in_stages([(1 / 2, None), (1, None), (1, None)], START, 100, Watcher(), run)
+    _in_stages([(1 / 2, None), (1, None), (1, None)], START, 100, watch_nothing, run)
     assert seen == [[], [], [3.0, 2.0]]
 
 

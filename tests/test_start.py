@@ -14,6 +14,7 @@ from skl_sae.backprop.blocks import LazyRows
 from skl_sae.backprop.losses import LOSSES, get_loss
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 from skl_sae.backprop.start import MARGIN, Columns, best_constant, power_of_two
 
 RNG = np.random.default_rng(0)
@@ -84,7 +85,7 @@ def test_columns_cut_to_limits():
 def test_units_start_at_the_mean_activation_and_the_output_at_its_constant(activation, sizes):
     """Of the mean row, to rounding, whatever the weights of the rows."""
     network = Network(sizes, activation)
-    objective = Objective(network, X, sample_weight=S, beta=3.0, rho=0.1)
+    objective = Objective(network, Rows(X, sample_weight=S), beta=3.0, rho=0.1)
     coefs, intercepts = network.unpack(objective.start(np.random.RandomState(0)))
     drawn, _ = network.unpack(network.initialise(np.random.RandomState(0)))
     assert all((W == D).all() for W, D in zip(coefs, drawn, strict=True))
@@ -97,7 +98,9 @@ def test_units_start_at_the_mean_activation_and_the_output_at_its_constant(activ
 
 
 def test_without_a_sparse_code_hidden_biases_start_at_zero():
-    objective = Objective(Network((4, 7, 1), "tanh"), X, X[:, :1], output_activation="identity")
+    objective = Objective(
+        Network((4, 7, 1), "tanh"), Rows(X, X[:, :1]), output_activation="identity"
+    )
     coefs, intercepts = objective.network.unpack(objective.start(np.random.RandomState(0)))
     assert_array_equal(intercepts[0], 0)
     a = np.tanh(X.mean(axis=0) @ coefs[0])
@@ -105,7 +108,7 @@ def test_without_a_sparse_code_hidden_biases_start_at_zero():
 
 
 def test_tied_weights_start_as_one():
-    objective = Objective(Network((4, 7, 4), tied=True), X, beta=3.0)
+    objective = Objective(Network((4, 7, 4), tied=True), Rows(X), beta=3.0)
     coefs, intercepts = objective.network.unpack(objective.start(np.random.RandomState(0)))
     assert_array_equal(coefs[1], coefs[0].T)
     assert_allclose(expit(0.05 * coefs[1].sum(axis=0) + intercepts[1]), X.mean(axis=0))
@@ -127,12 +130,12 @@ def test_linear_rows_in_another_unit_give_the_same_fit(solver, unit):
 
 def test_what_reads_a_sparse_code_has_a_unit_of_its_own():
     network = Network((4, 7, 4))
-    (W, V), (b, c) = network.unpack(Objective(network, X, beta=3.0, rho=0.2).unit)
+    (W, V), (b, c) = network.unpack(Objective(network, Rows(X), beta=3.0, rho=0.2).unit)
     for part, unit in ((W, 1), (V, 1 / (2 * 0.2 * 0.8)), (b, 1), (c, 1)):
         assert_array_equal(part, unit)
-    assert_array_equal(Objective(network, X).unit, 1)
+    assert_array_equal(Objective(network, Rows(X)).unit, 1)
     tied = Network((4, 7, 4), tied=True)
-    assert_array_equal(Objective(tied, X, beta=3.0).unit, 1)
+    assert_array_equal(Objective(tied, Rows(X), beta=3.0).unit, 1)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +148,8 @@ def test_power_of_two(size, power):
 def test_the_same_start_for_any_form_of_the_rows():
     network = Network((4, 7, 4))
     forms = [X, csr_array(X), LazyRows(X, float), X.astype(np.float32)]
-    starts = [Objective(network, rows, beta=3.0).start(np.random.RandomState(0)) for rows in forms]
+    starts = [
+        Objective(network, Rows(rows), beta=3.0).start(np.random.RandomState(0)) for rows in forms
+    ]
     for start in starts[1:]:
         assert_allclose(start, starts[0], rtol=1e-5, atol=1e-6)

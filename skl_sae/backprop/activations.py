@@ -78,6 +78,9 @@ ACTIVATIONS = {"logistic": logistic, "tanh": tanh, "relu": relu, "identity": ide
 # rate = logistic(k z) with this k, so that a = k rate - (k - 1).
 STEEPNESS = {"logistic": 1, "tanh": 2}
 
+# Of a bounded activation the ends, which it comes as near to as one likes.
+RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
+
 
 def apply_output(Z, name):
     """Turn the raw output into the prediction, in place, and return it."""

@@ -66,13 +66,12 @@ class Network:
         coefs = coefs[:1] if self.tied else coefs
         return np.concatenate([np.ravel(p) for p in [*coefs, *intercepts]], dtype=float)
 
-    def gradient_buffer(self):
-        """A zero gradient of every weight and bias, as ``(flat, coefs, intercepts)``."""
-        flat = np.zeros(sum(self._lengths(tied=False)))
-        return flat, *self.views(flat)
+    def flat_gradient(self):
+        """A gradient of zeros by every weight and bias, tied weights twice."""
+        return np.zeros(sum(self._lengths(tied=False)))
 
     def views(self, flat):
-        """Views of such a flat gradient as ``(coefs, intercepts)``."""
+        """Views of such a gradient as ``(coefs, intercepts)``."""
         return self._split(flat, tied=False)
 
     def fold(self, flat):

@@ -47,7 +47,7 @@ class Moments(NamedTuple):
         shapes = [n_units, n_outputs, (n_units, n_units), (n_units, n_outputs)]
         return cls(*map(np.zeros, shapes))
 
-    def add(self, A, Y, s, reference, work, products):
+    def add(self, A, Y, s, reference, work):
         """Add the rows of a block.
 
         Parameters
@@ -62,18 +62,16 @@ class Moments(NamedTuple):
             The reference code.
         work : Workspace
             Buffers for this many rows.
-        products : tuple of ndarray
-            Buffers in the shapes of ``code_code`` and ``code_target``.
         """
         C = np.subtract(A, reference, out=work.deltas[-1])
         weights = work.ones if s is None else s
         root = None if s is None else np.sqrt(s)[:, np.newaxis]
         if s is not None:
             C *= root
-        self.code_code[:] += np.matmul(C.T, C, out=products[0])
+        self.code_code[:] += C.T @ C
         if s is not None:
             C *= root
-        self.code_target[:] += np.matmul(C.T, Y, out=products[1])
+        self.code_target[:] += np.matmul(C.T, Y, out=work.products[-1])
         self.code[:] += work.ones @ C
         self.target[:] += weights @ Y
 

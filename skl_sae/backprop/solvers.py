@@ -2,7 +2,7 @@
 
 Nothing here knows what is minimised. `minimise` is the way in. An objective may be a function
 of some of the parameters, if it has methods ``reduce(theta)`` and ``expand(reduced)``: what
-comes in, what a watcher sees and what comes out are all of them.
+comes in, what ``on_iteration`` sees and what comes out are all of them.
 """
 
 from itertools import chain
@@ -42,7 +42,7 @@ class Result(NamedTuple):
     n_evaluations : int
         Calls of the objective.
     status : {"converged", "max_iter", "stopped", "failed"}
-        "stopped" is the watcher's doing; "failed" means that no lower value was found.
+        "stopped" is the doing of ``on_iteration``; "failed" means that no lower value was found.
     message : str
         The solver's own words.
     stages : tuple of int
@@ -104,31 +104,12 @@ class Convergence(NamedTuple):
         return self.tol * max(abs(value), NEXT_TO_NOTHING * self.baseline)
 
 
-class Watcher:
-    """What is told of the iterations of a run; this one does nothing."""
-
-    def begin(self):
-        """Tell that an iteration begins, its first trial step being known."""
-
-    def end(self, so_far):
-        """Tell that an iteration has ended.
-
-        Parameters
-        ----------
-        so_far : Result
-            What the solver would return if it stopped now, with status "stopped" (of "sgd"
-            the point it has come to, not the best or the start it may go back to). Its
-            ``theta`` and ``loss_curve`` are the solver's own: copy what is to be kept.
-
-        Returns
-        -------
-        bool
-            True stops the solver.
-        """
-        return False
+def watch_nothing(so_far):
+    """An ``on_iteration`` that never stops a run."""
+    return False
 
 
-def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
+def minimise(objective, theta0, *, solver="lbfgs", on_iteration=watch_nothing, **options):
     """Minimise ``objective`` from ``theta0``.
 
     `Convergence` says when a run has converged. SciPy's solvers ask besides that no entry of
@@ -143,8 +124,11 @@ def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
         Start; it is not changed.
     solver : {"lbfgs", "cg", "sgd"}
         A key of `SOLVERS`.
-    watcher : Watcher, default=None
-        Told when an iteration begins and ends; it can stop the solver.
+    on_iteration : callable
+        ``on_iteration(so_far) -> bool`` is called after each iteration with the `Result` that
+        the solver would return if it stopped now, with status "stopped" (of "sgd" the point it
+        has come to, not the best or the start it may go back to). Its ``theta`` and
+        ``loss_curve`` are the solver's own: copy what is to be kept. True stops the solver.
     **options
         Passed to the solver: see `lbfgs`, `cg`, `sgd`.
 
@@ -159,7 +143,7 @@ def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
     """
     theta0 = np.array(theta0, dtype=float)
     with np.errstate(all="ignore"):  # a value that is not finite is reported below
-        result = SOLVERS[solver](objective, theta0, watcher=watcher or Watcher(), **options)
+        result = SOLVERS[solver](objective, theta0, on_iteration=on_iteration, **options)
     if not (np.isfinite(result.value) and np.isfinite(result.theta).all()):
         raise FloatingPointError(f"the objective is {result.value} after {solver}")
     return result
@@ -171,7 +155,7 @@ def lbfgs(
     *,
     max_iter,
     tol,
-    watcher,
+    on_iteration,
     patience=20,
     history_size=10,
     eps=2.2e-16,
@@ -203,7 +187,7 @@ def lbfgs(
     on_others = []  # of each stage, whether it is not on all rows and weights
     slack = max(tol**2, 4 * eps)  # what may be above the start
 
-    def run(each, theta0, max_iter, watcher, before):
+    def run(each, theta0, max_iter, on_iteration, before):
         on_others.append(each is not objective)
         options = {
             "maxcor": history_size,
@@ -211,11 +195,11 @@ def lbfgs(
             "maxiter": max_iter,
             "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
         }
-        scipy_run = _ScipyRun(each, rule, watcher, before, slack, unit)
+        scipy_run = _ScipyRun(each, rule, on_iteration, before, slack, unit)
         return scipy_run(theta0, "L-BFGS-B", options)
 
     stages = chain(stages, [(1, objective)])
-    result = _in_stages(stages, theta0, max_iter, watcher, run)
+    result = _in_stages(stages, theta0, max_iter, on_iteration, run)
     if not any(on_others):
         return result
     return _no_worse(result, objective, theta0, slack)
@@ -245,7 +229,7 @@ def _or_start(result, theta0, start, ftol):
     return result._replace(theta=theta0(), value=start, status=status, message=message)
 
 
-def _in_stages(stages, theta, max_iter, watcher, run):
+def _in_stages(stages, theta, max_iter, on_iteration, run):
     """Run the stages one after the other, each from where the last has ended.
 
     ``max_iter`` counts work: an iteration on a share of the rows counts by that share. A
@@ -261,13 +245,14 @@ def _in_stages(stages, theta, max_iter, watcher, run):
         if share < 1:
             left = int(min(STAGE_WORK, left // 2) / share)
         if left > 0:
-            stage = _Stage(past, watcher, share)
-            result = run(objective, past.theta, left, stage, curve)
+            stops = []
+            on_stage = _stage_watch(past, share, on_iteration, stops)
+            result = run(objective, past.theta, left, on_stage, curve)
             found_none = result.status == "failed" and not result.loss_curve
             if converged and found_none:
                 result = result._replace(status="converged")
-            past = stage.joined(result)
-            if stage.stopped:
+            past = _joined(past, result, share)
+            if any(stops):
                 break
             work += share * len(result.loss_curve)
             if share == 1:
@@ -279,48 +264,36 @@ def _in_stages(stages, theta, max_iter, watcher, run):
 SAMPLE = Convergence(STAGE_GAIN, STAGE_PATIENCE)
 
 
+def _stage_watch(past, share, on_iteration, stops):
+    """The ``on_iteration`` of one stage: ``stops`` keeps the answers of the whole run's."""
+
+    def on_stage(so_far):
+        stops.append(on_iteration(_joined(past, so_far, share)))
+        pays = share == 1 or not SAMPLE.reached(so_far.loss_curve)
+        return stops[-1] or not pays
+
+    return on_stage
+
+
+def _joined(past, result, share):
+    """The result of a stage on this share of the rows, and of those before it."""
+    return result._replace(
+        loss_curve=past.loss_curve + result.loss_curve,
+        n_evaluations=past.n_evaluations + result.n_evaluations,
+        stages=(*past.stages, len(result.loss_curve)),
+        shares=(*past.shares, share),
+    )
+
+
 def most_on_samples():
     """The largest number of iterations on samples of the rows."""
     return sum(int(STAGE_WORK / share) for share in SHARES)
 
 
-class _Stage(Watcher):
-    """Watches one stage: what went before it is added to what is told.
-
-    Parameters
-    ----------
-    past : Result
-        The stages before.
-    watcher : Watcher
-        Told of the whole run.
-    share : float
-        Of the rows; a stage on less than all ends when it no longer pays.
-    """
-
-    def __init__(self, past, watcher, share):
-        self.past, self.watcher, self.share = past, watcher, share
-        self.begin, self.stopped = watcher.begin, False
-
-    def joined(self, result):
-        """The result of all stages up to this one."""
-        return result._replace(
-            loss_curve=self.past.loss_curve + result.loss_curve,
-            n_evaluations=self.past.n_evaluations + result.n_evaluations,
-            stages=(*self.past.stages, len(result.loss_curve)),
-            shares=(*self.past.shares, self.share),
-        )
-
-    def end(self, so_far):
-        """Stop where the watcher stops, and at the end of the stage."""
-        self.stopped = self.watcher.end(self.joined(so_far))
-        pays = self.share == 1 or not SAMPLE.reached(so_far.loss_curve)
-        return self.stopped or not pays
-
-
-def cg(objective, theta0, *, max_iter, tol, watcher, patience=20, baseline=0.0, unit=None):
+def cg(objective, theta0, *, max_iter, tol, on_iteration, patience=20, baseline=0.0, unit=None):
     """SciPy's nonlinear conjugate gradients (Polak and Ribière); see `lbfgs`."""
     rule = Convergence(tol, patience, baseline)
-    run = _ScipyRun(objective, rule, watcher, [], 0.0, unit)
+    run = _ScipyRun(objective, rule, on_iteration, [], 0.0, unit)
     return run(theta0, "CG", {"norm": np.inf, "maxiter": max_iter})
 
 
@@ -329,7 +302,7 @@ class _ScipyRun:
 
     Parameters
     ----------
-    objective, watcher, unit
+    objective, on_iteration, unit
         As in `lbfgs`.
     rule : Convergence
         Ends the run.
@@ -339,13 +312,14 @@ class _ScipyRun:
         Share of the value at the start by which the end may lie above it.
     """
 
-    def __init__(self, objective, rule, watcher, before, slack, unit):
-        self.objective, self.rule, self.watcher, self.before = objective, rule, watcher, before
+    def __init__(self, objective, rule, on_iteration, before, slack, unit):
+        self.objective, self.rule, self.before = objective, rule, before
+        self.on_iteration = on_iteration
         self.slack, self.size, self.tol = slack, rule.size, rule.tol
         reduce, self.expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
         self.reduce = reduce
         self.unit = 1.0 if unit is None else reduce(unit)
-        self.curve, self.n_evaluations, self.begun = [], 0, False
+        self.curve, self.n_evaluations = [], 0
         self.start, self.steepness, self.converged = np.nan, np.inf, False
 
     def __call__(self, theta0, method, options):
@@ -382,9 +356,6 @@ class _ScipyRun:
 
     def evaluate(self, scaled):
         """The objective that SciPy sees."""
-        if self.n_evaluations > 0 and not self.begun:  # the first one is that of the start
-            self.watcher.begin()
-            self.begun = True
         self.n_evaluations += 1
         value, gradient = self.objective(scaled * self.unit)
         if self.n_evaluations == 1:
@@ -394,11 +365,12 @@ class _ScipyRun:
         return value / self.size, gradient
 
     def after_iteration(self, intermediate_result):
-        """Tell the watcher, and stop where it stops, or where the values have converged."""
-        self.begun, curve = False, self.curve
+        """Tell who watches, and stop where that stops, or where the values have converged."""
+        curve = self.curve
         curve.append(float(intermediate_result.fun) * self.size)
         theta, n_evaluations = self.theta_of(intermediate_result.x), self.n_evaluations
-        if self.watcher.end(Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")):
+        so_far = Result(theta, curve[-1], curve, n_evaluations, "stopped", "stopped")
+        if self.on_iteration(so_far):
             raise StopIteration
         if self.steepness <= self.tol and self.rule.reached(self.before + curve):
             self.converged = True
@@ -425,7 +397,7 @@ def sgd(
     max_iter,
     tol,
     learning_rate,
-    watcher,
+    on_iteration,
     patience=20,
     baseline=0.0,
     batches=None,
@@ -434,7 +406,7 @@ def sgd(
 
     Parameters
     ----------
-    objective, theta0, watcher
+    objective, theta0, on_iteration
         As in `minimise`.
     max_iter : int
         Number of steps or, with ``batches``, of epochs.
@@ -458,7 +430,6 @@ def sgd(
     start, gradient = objective(theta)
     value, best = start, (start, theta0)
     while len(curve) < max_iter and np.isfinite(value):
-        watcher.begin()
         if batches is None:
             theta = theta - learning_rate * gradient
             value, gradient = objective(theta)
@@ -470,7 +441,7 @@ def sgd(
         curve.append(value)
         if not np.isfinite(value):
             break
-        if watcher.end(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
+        if on_iteration(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
             status = "stopped"
             break
         if rule.reached(curve):

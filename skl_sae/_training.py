@@ -1,0 +1,173 @@
+"""Training: minimise an objective from several starts, and choose. It knows no estimator."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from .backprop.solvers import SHARES, minimise, watch_nothing
+
+# Relative rounding error of the objective where the rows are computed in single or double
+# precision; their sum is always in double.
+ROUNDING = {4: 5e-10, 8: 2.2e-16}
+
+# Rows from which growing_samples="auto" grows them.
+GROW_FROM = 20_000
+
+# The largest size of the system for the output layer, beside the products of all layers, that
+# variable_projection="auto" solves.
+CHEAP = 4
+
+
+class Options(NamedTuple):
+    """How to minimise: the parameters of the estimators, and what "auto" has become.
+
+    Attributes
+    ----------
+    solver : str
+        A key of `solvers.SOLVERS`.
+    max_iter, tol, patience, history_size, learning_rate
+        See `solvers`.
+    batch_size : int or None
+        Rows of a mini-batch; None takes all.
+    grows : bool
+        Whether "lbfgs" runs on samples of the rows first.
+    projects : bool
+        Whether it runs on the hidden layers alone first.
+    name : str or None
+        Under which J is printed after each iteration; None prints nothing.
+    """
+
+    solver: str
+    max_iter: int
+    tol: float
+    patience: int
+    history_size: int
+    learning_rate: float
+    batch_size: int | None
+    grows: bool
+    projects: bool
+    name: str | None = None
+
+
+def train(objective, starts, rng, options, watch):
+    """Minimise from every start, and choose the run with the highest score.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is minimised.
+    starts : iterable of ndarray of shape (n_params,)
+        The starts.
+    rng : RandomState
+        For samples and the order of mini-batches.
+    options : Options
+        How.
+    watch : callable
+        ``watch(theta0)`` is called with each start. It returns who watches the run: a callable
+        ``on_iteration``, with ``keep(result)``, which gives the result to keep and sets
+        ``score``.
+
+    Returns
+    -------
+    run, result
+        Who has watched the best run, and what it has kept.
+    """
+    runs = []
+    for theta0 in starts:
+        run = watch(theta0)
+        result = minimised(objective, theta0, rng, options, run)
+        if result.status == "failed" and options.batch_size:  # its last point is a worse one
+            value, _ = objective(theta0)
+            n_evaluations = result.n_evaluations + 1
+            result = result._replace(theta=theta0, value=value, n_evaluations=n_evaluations)
+        runs.append((run, run.keep(result)))
+    return max(runs, key=lambda pair: pair[0].score)
+
+
+def minimised(objective, theta0, rng, options, on_iteration=watch_nothing):
+    """The `Result` of one run.
+
+    Raises
+    ------
+    FloatingPointError
+        The objective is not finite at the start, or at the end.
+    """
+    if options.name:
+        on_iteration = _printing(options.name, on_iteration)
+    return minimise(
+        objective,
+        theta0,
+        solver=options.solver,
+        on_iteration=on_iteration,
+        max_iter=options.max_iter,
+        tol=options.tol,
+        patience=options.patience,
+        baseline=objective.baseline,
+        **_own_options(objective, rng, options),
+    )
+
+
+def _own_options(objective, rng, options):
+    """Those that not all solvers have."""
+    if options.solver == "sgd":
+        size = options.batch_size
+        batches = None if size is None else lambda: _batches(objective, size, rng)
+        return {"learning_rate": options.learning_rate, "batches": batches}
+    own = {"unit": objective.unit}
+    if options.solver == "lbfgs":
+        own["history_size"] = options.history_size
+        own["eps"] = ROUNDING[objective.rows.dtype.itemsize]
+        own["stages"] = _stages(objective, rng, options)
+    return own
+
+
+def _printing(name, on_iteration):
+    """The same, which prints J after each iteration before."""
+
+    def printing(so_far):
+        n_iter = len(so_far.loss_curve)
+        print(f"[{name}] iteration {n_iter:4d}  objective {so_far.value:.8g}")
+        return on_iteration(so_far)
+
+    return printing
+
+
+def _stages(objective, rng, options):
+    """What "lbfgs" runs on before it runs on the objective itself."""
+    first = replace(objective, variable_projection=options.projects)
+    if options.grows:
+        yield from first.samples(SHARES, rng)
+    if options.projects:
+        yield 1, first
+
+
+def _batches(objective, batch_size, rng):
+    """The objectives of one epoch: mini-batches of the rows in random order."""
+    order = objective.rows.shuffled(rng)
+    for start in range(0, len(order), batch_size):
+        yield objective.on(objective.rows.take(order[start : start + batch_size]))
+
+
+def pays_to_grow(objective):
+    """Whether samples of the rows are a good way to begin.
+
+    Without hidden layers J is convex, and one start as good as another.
+    """
+    return len(objective.network.sizes) > 2 and objective.rows.n_rows >= GROW_FROM
+
+
+def can_project(objective):
+    """Whether the objective is quadratic in an output layer of its own."""
+    network = objective.network
+    is_linear = (objective.loss, objective.output_activation) == ("squared_error", "identity")
+    return is_linear and len(network.sizes) > 2 and not network.tied
+
+
+def pays_to_project(objective):
+    """Whether the system for the output layer is determined, and cheap beside the products."""
+    if objective.output_lam <= 50 * np.finfo(objective.rows.dtype).eps:
+        return False
+    network = objective.network
+    n_units = network.sizes[-2]
+    return n_units <= objective.rows.n_rows and n_units**2 <= CHEAP * network.n_weights

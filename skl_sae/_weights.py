@@ -1,0 +1,34 @@
+"""Weights of rows, in memory or in chunks."""
+
+import numpy as np
+
+from ._compat import check_sample_weight
+from ._dask import Chunks
+from ._validation import check_weight_range, refuse_dates
+
+
+def exact_weights(sample_weight, X):
+    """Weights of the rows in float64, times a power of two so that sums are exact; or None.
+
+    Raises
+    ------
+    ValueError
+        A weight is negative or not finite, all are zero, or their number is wrong.
+    """
+    if isinstance(X, Chunks):
+        return X.weights(sample_weight)
+    if sample_weight is None:
+        return None
+    refuse_dates(sample_weight, "sample_weight")
+    rows = np.empty((X.shape[0], 0))  # their number is what counts
+    weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
+    check_weight_range(weights.min(), weights.max())
+    return np.ldexp(weights, -np.frexp(weights.max())[1])
+
+
+def check_weights(sample_weight, X):
+    """Weights of the rows with largest weight one, in the dtype of X: see `exact_weights`."""
+    weights = exact_weights(sample_weight, X)
+    if weights is None or isinstance(X, Chunks):
+        return weights
+    return (weights / weights.max()).astype(X.dtype)

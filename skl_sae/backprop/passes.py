@@ -1,0 +1,206 @@
+"""What rows add to the sums: the pass for their codes, and the pass for their loss.
+
+Both are functions of blocks and of the weights; `rows` says where the rows lie and who adds up.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .losses import get_loss
+from .network import Network, affine, backward, forward
+from .projection import Moments
+
+
+class CodeSums(NamedTuple):
+    """What must be known of all codes before the gradient of one row.
+
+    Attributes
+    ----------
+    rates : list of ndarray of shape (2, n_units)
+        For each hidden layer, with a sparsity penalty, the sums of both sides of its units.
+    moments : Moments or tuple
+        With variable projection, what determines the best output layer; else empty.
+    """
+
+    rates: list
+    moments: tuple
+
+
+class LossSums(NamedTuple):
+    """The loss and its gradient.
+
+    Attributes
+    ----------
+    loss : ndarray of shape ()
+        The sum of the losses.
+    gradient : ndarray of shape (n,)
+        That by every weight and bias, tied ones twice: see `Network.views`.
+    rates : list of ndarray of shape (2, n_units)
+        As in `CodeSums`, where this is the only pass; else empty.
+    slopes : ndarray of shape (n,) or tuple
+        There Xᵀ(s f') and the sum of s f', in the layout of the hidden layer; else empty.
+    """
+
+    loss: np.ndarray
+    gradient: np.ndarray
+    rates: list
+    slopes: tuple
+
+
+@dataclass(frozen=True)
+class CodePass:
+    """The first pass.
+
+    Parameters
+    ----------
+    network : Network
+        Layer sizes and hidden activation.
+    rated, solved : bool
+        Whether the sparsity penalty, and the best output layer, are asked for.
+    keeps : bool
+        Whether the codes stay in memory for the next pass.
+    """
+
+    network: Network
+    rated: bool
+    solved: bool
+    keeps: bool
+
+    def zeros(self):
+        """Sums of no rows."""
+        rates = _rates(self.network) if self.rated else []
+        return CodeSums(rates, Moments.zeros(*self.network.shapes[-1]) if self.solved else ())
+
+    def add(self, sums, blocks, coefs, intercepts, reference):
+        """Add the rows of some blocks.
+
+        Parameters
+        ----------
+        sums : CodeSums
+            Changed in place.
+        blocks : iterable of Block
+            The rows.
+        coefs, intercepts : list of ndarray
+            Parameters of the hidden layers, or of all.
+        reference : ndarray of shape (n_units,) or None
+            A code near the mean of the last layer's codes, for the moments.
+        """
+        for block in blocks:
+            A, _, rates = codes(self.network, block, coefs, intercepts, self.rated)
+            _add_rates(sums.rates, rates)
+            if self.solved:
+                sums.moments.add(A[-1], block.Y, block.s, reference, block.work)
+
+
+@dataclass(frozen=True)
+class LossPass:
+    """The last pass.
+
+    Parameters
+    ----------
+    network : Network
+        Layer sizes and hidden activation.
+    loss, output_activation : str
+        A key of `losses.LOSSES`.
+    solved : bool
+        Whether the output layer is the best one, so that J is a function of the others.
+    keeps : bool
+        Whether the first pass has kept the codes.
+    only : bool
+        Whether there was no first pass although there is a sparsity penalty, which is
+        then added afterwards.
+    """
+
+    network: Network
+    loss: str
+    output_activation: str
+    solved: bool
+    keeps: bool
+    only: bool
+
+    @property
+    def layout(self):
+        """The network whose parameters theta holds."""
+        return self.network.hidden if self.solved else self.network
+
+    def zeros(self):
+        """Sums of no rows."""
+        slopes = self.network.hidden.flat_gradient() if self.only else ()
+        rates = _rates(self.network) if self.only else []
+        return LossSums(np.zeros(()), self.layout.flat_gradient(), rates, slopes)
+
+    def add(self, sums, blocks, coefs, intercepts, code_gradients):
+        """Add the rows of some blocks.
+
+        Parameters
+        ----------
+        sums : LossSums
+            Changed in place.
+        blocks : iterable of Block
+            The rows.
+        coefs, intercepts : list of ndarray
+            All parameters.
+        code_gradients : list of ndarray of shape (n_units,), or None
+            For each hidden layer dJ/da of the sparsity penalty.
+        """
+        loss = get_loss(self.loss, self.output_activation)
+        gradient = self.layout.views(sums.gradient)
+        for block in blocks:
+            work = block.work
+            A, slopes, rates = self._codes(block, coefs, intercepts)
+            delta = affine(A[-1], coefs[-1], intercepts[-1], out=work.outputs[-1])
+            sums.loss[...] += _weighted(loss(delta, block.Y, work.slopes[-1]), delta, block.s)
+            push = _each_row(code_gradients, block.s)
+            backward(A, delta, coefs, push, gradient, slopes, work)
+            if self.only:
+                _add_rates(sums.rates, rates)
+                _add_slopes(self.network.hidden.views(sums.slopes), block, slopes[0])
+
+    def _codes(self, block, coefs, intercepts):
+        if not self.keeps:
+            return codes(self.network, block, coefs, intercepts, self.only)
+        outputs, slopes = block.kept
+        return [block.X, *outputs], slopes, ()
+
+
+def codes(network, block, coefs, intercepts, rated):
+    """Input and activations of the hidden layers, their slopes and, if asked, sums for rates."""
+    outputs, slopes = block.kept or block.work.hidden
+    s = block.weights if rated else None
+    A, rates = forward(block.X, coefs, intercepts, network.activation, outputs, slopes, s)
+    return A, slopes, rates if rated else ()
+
+
+def _rates(network):
+    return [np.zeros((2, n)) for n in network.sizes[1:-1]]
+
+
+def _add_rates(totals, rates):
+    for total, part in zip(totals, rates):
+        total += part
+
+
+def _weighted(per_row, delta, s):
+    """The weighted sum of the losses; the deltas are weighted in place."""
+    if s is None:
+        return per_row.sum(dtype=float)
+    delta *= s[:, np.newaxis]
+    return np.dot(s, per_row.astype(float))
+
+
+def _each_row(code_gradients, s):
+    """The gradient of the sparsity penalty by the codes, for rows with weights s."""
+    if code_gradients is None or s is None:
+        return code_gradients
+    return [np.outer(s, g) for g in code_gradients]
+
+
+def _add_slopes(totals, block, slopes):
+    """Add Xᵀ(s f') and the sum of s f' of a block; the slopes are lost."""
+    (W,), (b,) = totals
+    if block.s is not None:
+        slopes *= block.s[:, np.newaxis]
+    W += np.matmul(block.X.T, slopes, out=block.work.products[0])
+    b += block.work.ones @ slopes

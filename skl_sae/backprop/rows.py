@@ -1,0 +1,262 @@
+"""The rows of a fit: what they are, what a sample of them is, and sums over all of them.
+
+`Rows` lie in memory or in a file. What lies elsewhere (dask's chunks) offers the same: `sum` a
+step over all rows, ``total_weight``, ``samples``, ``columns``, ``first``, ``some`` and ``keeps``.
+"""
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .blocks import Lanes, LazyRows, dense
+from .network import Workspace
+from .once import once
+from .start import Columns
+
+# Rows shorter than this may fill a small part only of the memory between the passes: of
+# them people have many millions, and little is computed again for each.
+SHORT_ROW, SHORT_SHARE = 128, 1 / 32
+
+
+class Block(NamedTuple):
+    """Some consecutive rows, and memory for what is computed of them.
+
+    Attributes
+    ----------
+    X, Y : ndarray of shape (n_rows, n_features), (n_rows, n_outputs)
+        The rows and their targets.
+    s : ndarray of shape (n_rows,) or None
+        Their weights.
+    work : Workspace
+        Buffers for so many rows, which the next block overwrites.
+    kept : pair of list of ndarray of shape (n_rows, n_units), or None
+        Activations and slopes of the hidden layers that stay until the next pass.
+    """
+
+    X: np.ndarray
+    Y: np.ndarray
+    s: np.ndarray | None
+    work: Workspace
+    kept: tuple | None
+
+    @property
+    def weights(self):
+        """Their weights, ones if there are none."""
+        return self.work.ones if self.s is None else self.s
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows in memory or in a file, or some of them.
+
+    Parameters
+    ----------
+    X : {ndarray, LazyRows, CSR array} of shape (n_rows, n_features)
+        Input, float64 or float32: the dtype of all that is computed on the rows.
+        The sums over the rows are float64.
+    Y : {ndarray, LazyRows} of shape (n_rows, n_outputs), default=None
+        Targets; None means X itself, as in an autoencoder.
+    sample_weight : ndarray of shape (n_rows,), default=None
+        Weights s of the rows, not negative and not all zero. Only their ratios matter.
+    index : ndarray of int of shape (n_rows,), default=None
+        The rows of X, Y and sample_weight that count; None means all.
+    block_size : int, default=None
+        Rows of a block; None chooses blocks that stay in cache. It changes memory and
+        time, never a sum beyond rounding.
+    n_threads : int, default=1
+        Threads that share the blocks, each calling BLAS, which should then be held to
+        one thread. It does not change a bit of a sum.
+    memory : float, default=2**30
+        Bytes that may keep activations from one pass over the rows to the next: see `keeps`.
+        It never changes a sum beyond rounding.
+    """
+
+    X: np.ndarray
+    Y: np.ndarray | None = None
+    sample_weight: np.ndarray | None = None
+    index: np.ndarray | None = None
+    block_size: int | None = None
+    n_threads: int = 1
+    memory: float = 2**30
+
+    def sum(self, step, *parameters):
+        """What a step adds up over all rows.
+
+        Parameters
+        ----------
+        step : CodePass or LossPass
+            ``step.zeros()`` are sums of no rows, nested tuples and lists of float64 arrays;
+            ``step.add(sums, blocks, *parameters)`` adds the rows of several `Block`;
+            ``step.network`` says how large the buffers are, and ``step.keeps`` whether the
+            blocks have ``kept``.
+        *parameters
+            The weights and what else the step needs.
+
+        Returns
+        -------
+        The sums over all rows, in the structure of ``step.zeros()``.
+        """
+        lanes, totals = self._lanes(step.network), self._totals(step)
+        kept = self._kept(step.network) if step.keeps else None
+
+        def lane_sums(slices, work):
+            sums = totals[slices[0].start]
+            for total in arrays(sums):
+                total.fill(0)
+            blocks = (self._block(rows, work.cut(rows), kept) for rows in slices)
+            step.add(sums, blocks, *parameters)
+            return sums
+
+        return added(lanes.map(lane_sums))
+
+    def _block(self, rows, work, kept):
+        at = rows if self.index is None else self.index[rows]
+        X, Y, s = dense(self.X, at), self.Y, self.sample_weight
+        kept = kept and [[a[rows] for a in part] for part in kept]
+        return Block(X, X if Y is None else Y[at], None if s is None else s[at], work, kept)
+
+    # -- some of them -----------------------------------------------------------------------
+
+    def take(self, index):
+        """Some of these rows, without a copy of them."""
+        return replace(self, index=index if self.index is None else self.index[index])
+
+    def shuffled(self, rng):
+        """The numbers of the rows that have a weight, in random order."""
+        return shuffled(self.n_rows, self.weights, rng)
+
+    def samples(self, shares, rng):
+        """Random samples of so large shares of the rows, each a part of the next larger one."""
+        order = self.shuffled(rng)
+        for share in shares:  # one at a time, so that each takes its memory with it
+            yield self.take(first_share(order, share))
+
+    def first(self, n):
+        """The first n of them, as a dense array."""
+        return dense(self.X, slice(n) if self.index is None else self.index[:n])
+
+    def some(self, most):
+        """About so many of them, spread over all, as float64 with their weights."""
+        at = np.arange(0, self.n_rows, max(1, ceil(self.n_rows / most)))
+        at = at if self.index is None else self.index[at]
+        s = self.sample_weight
+        s = np.ones(len(at)) if s is None else s[at].astype(float)
+        return dense(self.X, at).astype(float), s
+
+    # -- what they are ------------------------------------------------------------------------
+
+    @property
+    def dtype(self):
+        """That of X."""
+        return self.X.dtype
+
+    @property
+    def n_rows(self):
+        """Number of rows that count."""
+        return self.X.shape[0] if self.index is None else len(self.index)
+
+    @property
+    def weights(self):
+        """The weights of the rows that count, or None."""
+        s = self.sample_weight
+        return s if s is None or self.index is None else s[self.index]
+
+    @once
+    def total_weight(self):
+        """The sum of the weights."""
+        s = self.weights
+        return float(self.n_rows) if s is None else float(np.sum(s, dtype=float))
+
+    def data(self):
+        """X, Y and the weights of the rows that count."""
+        Y = self.Y if self.Y is None or self.index is None else self.Y[self.index]
+        return self._counting(self.X), Y, self.weights
+
+    def columns(self, of_targets=False, limits=None):
+        """`Columns` of X, or of the targets, cut to limits before."""
+        rows = self.Y if of_targets and self.Y is not None else self.X
+        with np.errstate(all="ignore"):
+            return Columns.of(self._counting(rows), self.weights, limits)
+
+    def _counting(self, rows):
+        if self.index is None:
+            return rows
+        return rows[self.index] if issparse(rows) else LazyRows(rows, rows.dtype, self.index)
+
+    # -- planned or allocated once, by the first sum ----------------------------------------
+    # Threads never ask for these: a dictionary holds no lock.
+
+    @once
+    def _known(self):
+        return {}
+
+    def _lanes(self, network):
+        if network not in self._known:
+            self._known[network] = Lanes.plan(
+                network, self.n_rows, self.dtype, self.block_size, self.n_threads
+            )
+        return self._known[network]
+
+    def _totals(self, step):
+        """Sums for each lane, by its first row."""
+        if step not in self._known:
+            lanes = self._lanes(step.network).lanes
+            self._known[step] = {lane[0].start: step.zeros() for lane in lanes}
+        return self._known[step]
+
+    def keeps(self, network):
+        """Whether there is memory for the activations and slopes of all rows.
+
+        If not, what comes after the first pass computes them again.
+        """
+        n_features, *units, _ = network.sizes
+        n_bytes = 2 * self.n_rows * sum(units) * self.dtype.itemsize
+        return n_bytes <= self.memory * (SHORT_SHARE if n_features < SHORT_ROW else 1)
+
+    def _kept(self, network):
+        key = network, "kept"
+        if key not in self._known:
+            units = network.sizes[1:-1]
+            self._known[key] = [
+                [np.empty((self.n_rows, n), self.dtype) for n in units] for _ in range(2)
+            ]
+        return self._known[key]
+
+
+def shuffled(n_rows, s, rng):
+    """The rows that have a weight, in random order."""
+    return rng.permutation(n_rows if s is None else np.flatnonzero(s))
+
+
+def first_share(order, share):
+    """This share of rows in random order, sorted; a smaller share is a part of a larger one."""
+    return np.sort(order[: ceil(share * len(order))])
+
+
+def arrays(sums):
+    """All arrays of nested tuples and lists."""
+    if isinstance(sums, np.ndarray):
+        yield sums
+    else:
+        for part in sums:
+            yield from arrays(part)
+
+
+def added(several):
+    """The sums of several lanes or chunks, added in their order, without a copy for each."""
+    first, *others = several
+    totals = _copied(first)
+    for sums in others:
+        for total, part in zip(arrays(totals), arrays(sums)):
+            total += part
+    return totals
+
+
+def _copied(sums):
+    if isinstance(sums, np.ndarray):
+        return sums.copy()
+    parts = map(_copied, sums)
+    return type(sums)(*parts) if hasattr(sums, "_fields") else list(parts)

@@ -1,0 +1,185 @@
+"""`MLPBackprop` with one task, as scikit-learn's tools expect a classifier and a regressor."""
+
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.metaestimators import available_if
+
+from ._compat import fit_context
+from ._network_parameters import CLASSES, DOC, NETWORK, SCALES
+from ._parameters import described
+from ._rollback import all_or_nothing
+from .mlp_backprop import MLPBackprop
+
+
+@described(
+    NETWORK,
+    summary="Multilayer perceptron classifier.",
+    target_attributes=CLASSES,
+    example="""\
+>>> from sklearn.datasets import load_iris
+>>> from skl_sae import MLPBackpropClassifier
+>>> X, y = load_iris(return_X_y=True)
+>>> net = MLPBackpropClassifier((5,), random_state=0).fit(X, y)
+>>> net.predict(X[:2])
+array([0, 0])
+>>> net.predict_proba(X[:2]).shape
+(2, 3)""",
+)
+class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
+    __doc__ = DOC
+
+    score = MLPBackprop.score  # that of the mixin knows no dask
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        loss="auto",
+        output_activation="auto",
+        class_weight=None,
+        activation="tanh",
+        lam=5e-3,
+        beta=0.0,
+        rho=0.05,
+        pretraining=None,
+        transform_layer=-1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        solver="lbfgs",
+        max_iter=1500,
+        tol=1e-3,
+        history_size=10,
+        growing_samples="auto",
+        learning_rate=0.1,
+        batch_size=None,
+        n_init=1,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            task="classification",
+            loss=loss,
+            output_activation=output_activation,
+            class_weight=class_weight,
+            activation=activation,
+            lam=lam,
+            beta=beta,
+            rho=rho,
+            pretraining=pretraining,
+            transform_layer=transform_layer,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            solver=solver,
+            max_iter=max_iter,
+            tol=tol,
+            history_size=history_size,
+            growing_samples=growing_samples,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            n_init=n_init,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+        )
+
+
+@described(
+    NETWORK,
+    summary="Multilayer perceptron regressor.",
+    target_attributes=SCALES,
+    example="""\
+>>> from sklearn.datasets import load_diabetes
+>>> from sklearn.preprocessing import scale
+>>> from skl_sae import MLPBackpropRegressor
+>>> X, y = load_diabetes(return_X_y=True)
+>>> X = scale(X)
+>>> net = MLPBackpropRegressor((5,), random_state=0).fit(X, y)
+>>> net.predict(X).shape
+(442,)""",
+)
+class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
+    __doc__ = DOC
+
+    score = MLPBackprop.score  # that of the mixin knows no dask
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        *,
+        output_activation="auto",
+        scale_targets=True,
+        activation="tanh",
+        lam=1e-2,
+        beta=0.0,
+        rho=0.05,
+        pretraining=None,
+        transform_layer=-1,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        solver="lbfgs",
+        max_iter=1500,
+        tol=1e-3,
+        history_size=10,
+        growing_samples="auto",
+        variable_projection="auto",
+        learning_rate=0.1,
+        batch_size=None,
+        n_init=1,
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        super().__init__(
+            hidden_layer_sizes,
+            task="regression",
+            output_activation=output_activation,
+            scale_targets=scale_targets,
+            activation=activation,
+            lam=lam,
+            beta=beta,
+            rho=rho,
+            pretraining=pretraining,
+            transform_layer=transform_layer,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            solver=solver,
+            max_iter=max_iter,
+            tol=tol,
+            history_size=history_size,
+            growing_samples=growing_samples,
+            variable_projection=variable_projection,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            n_init=n_init,
+            warm_start=warm_start,
+            random_state=random_state,
+            verbose=verbose,
+        )
+
+    @available_if(MLPBackprop._uses_sgd)
+    @all_or_nothing
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, *, sample_weight=None):
+        """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A portion of the data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Its targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        MLPBackpropRegressor
+            The estimator.
+        """
+        self._partial_fit(*self._prepare_step(X, y, sample_weight))
+        return self
