@@ -1,11 +1,14 @@
 """What a user is told at the end of a fit: in one sentence what is wrong, and what helps."""
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
+from ._dask import Chunks
 from ._warn import warn
-from .backprop.activations import STEEPNESS
+from .backprop.activations import RANGES, STEEPNESS
+from .backprop.blocks import chunks
 from .backprop.penalties import kl_sparsity, weight_decay
 from .exceptions import CollapseWarning
 
@@ -20,6 +23,46 @@ LEARNED = 0.05
 
 # How far below the bound the weight decay is that is advised.
 SAFE = 10
+
+
+# What brings inputs, or targets, into the range of an output layer.
+IN_RANGE = {
+    "X": "scale X, for example with MinMaxScaler, or use output_activation='identity' with "
+    "loss='squared_error'",
+    "y": "set scale_targets=True",
+}
+
+
+def warn_out_of_range(values, name, output_activation):
+    """Warn of targets that a bounded output can't reproduce.
+
+    Parameters
+    ----------
+    values : {ndarray, LazyRows, CSR array, Chunks}
+        The targets.
+    name : {"X", "y"}
+        What they are to the user.
+    output_activation : str
+        Of the last layer.
+    """
+    low, high = RANGES.get(output_activation, (-np.inf, np.inf))
+    slack = np.sqrt(np.finfo(values.dtype).eps)  # scalers miss the ends by rounding
+    if np.isfinite(low) and any(
+        smallest < low - slack or largest > high + slack for smallest, largest in _ranges(values)
+    ):
+        warn(
+            f"{name} has values outside [{low}, {high}], which an output layer with "
+            f"output_activation={output_activation!r} can't reproduce: {IN_RANGE[name]}.",
+            UserWarning,
+        )
+
+
+def _ranges(values):
+    """The smallest and largest value of all, or of each block."""
+    if isinstance(values, Chunks):
+        return [values.range()]
+    blocks = [values.data] if issparse(values) else chunks(values)
+    return ((block.min(), block.max()) for block in blocks if block.size)
 
 
 def warn_unless_converged(estimator, result):

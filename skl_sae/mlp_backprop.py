@@ -12,7 +12,7 @@ from sklearn.utils import ClassifierTags, RegressorTags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._advice import warn_if_constant
+from ._advice import warn_if_constant, warn_out_of_range
 from ._compat import Interval, fit_context
 from ._dask import by_chunks, in_memory, refuse
 from ._early_stopping import EarlyStopping, hold_out
@@ -370,6 +370,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             before=before,
             dtype=X.dtype,
         )
+        if self.task == "regression" and not self.scale_targets:
+            warn_out_of_range(Y, "y", output)
         return self._objective_of(targets, X, Y, sample_weight, loss), targets
 
     def _refuse_other_task(self, classes):

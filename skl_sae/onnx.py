@@ -341,18 +341,20 @@ def _network(graph, model, method, X):
     A = _layers(graph, X, model.coefs_[hidden], model.intercepts_[hidden], *activations)
     if method == "transform":
         return [A]
-    Z = _layers(graph, A, *_output_layer(model), "identity")
     if model.task_ == "regression":
-        return [Z]
+        return [_targets(graph, model, A)]
+    Z = _layers(graph, A, model.coefs_[-1:], model.intercepts_[-1:], "identity")
     return [_decision(graph, model, Z), _probabilities(graph, model, Z)]
 
 
-def _output_layer(model):
-    """Its weights and biases; of a regressor in the unit of the targets."""
-    W, b = model.coefs_[-1], model.intercepts_[-1]
-    if model.task_ == "regression":
-        W, b = W * model.target_scale_, b * model.target_scale_ + model.target_mean_
-    return [W], [b]
+def _targets(graph, model, A):
+    """The output layer of a regressor, in the unit of its targets."""
+    W, b, activation = model.coefs_[-1], model.intercepts_[-1], model.out_activation_
+    scale, offset = model.target_scale_, model.target_offset_
+    if activation == "identity":
+        return _layers(graph, A, [W * scale], [b * scale + offset], activation)
+    output = _layers(graph, A, [W], [b], activation)
+    return graph.add("Add", graph.add("Mul", output, scale), offset)
 
 
 def _decision(graph, model, Z):
@@ -369,11 +371,13 @@ def _decision(graph, model, Z):
 
 def _probabilities(graph, model, Z):
     """What `MLPBackprop` computes, exact in the tails too."""
+    if model.out_activation_ == "tanh":
+        Z = graph.add("Mul", Z, 2.0)  # (1 + tanh z) / 2 is the logistic of 2 z
     if model._multilabel:
         return _logistic(graph, Z)
     if model.n_outputs_ == 1:
         return _logistic(graph, graph.add("Concat", graph.add("Neg", Z), Z, axis=1))
-    if model.out_activation_ == "logistic":
+    if model.out_activation_ != "softmax":
         Z = _log_logistic(graph, Z)
     return graph.add("Softmax", Z, axis=1)
 

@@ -8,7 +8,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._advice import warn_if_collapsed
+from ._advice import warn_if_collapsed, warn_out_of_range
 from ._compat import fit_context
 from ._dask import Chunks, by_chunks
 from ._estimator import BackpropEstimator
@@ -17,10 +17,8 @@ from ._rollback import all_or_nothing
 from ._tasks import without_callbacks
 from ._threads import alone
 from ._validation import check_floats, no_nan
-from ._warn import warn
 from ._weights import check_weights, exact_weights
-from .backprop.activations import RANGES
-from .backprop.blocks import LazyRows, as_floats, chunks, dense, row_blocks
+from .backprop.blocks import LazyRows, as_floats, dense, row_blocks
 from .backprop.network import Network
 
 # Output activations that reproduce real numbers.
@@ -374,22 +372,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             self.loss,
             self.output_activation,
         )
-        self._warn_out_of_range(X)
+        warn_out_of_range(X, "X", self.output_activation)
         return objective, None
-
-    def _warn_out_of_range(self, X):
-        low, high = RANGES.get(self.output_activation, (-np.inf, np.inf))
-        slack = np.sqrt(np.finfo(X.dtype).eps)  # scalers miss the ends by rounding
-        if np.isfinite(low) and any(
-            smallest < low - slack or largest > high + slack for smallest, largest in _ranges(X)
-        ):
-            warn(
-                f"X has values outside [{low}, {high}], which a decoder with "
-                f"output_activation={self.output_activation!r} can't reproduce: scale X, "
-                "for example with MinMaxScaler, or use output_activation='identity' with "
-                "loss='squared_error'.",
-                UserWarning,
-            )
 
     def _theta(self, objective):
         if self.tied_weights and not np.array_equal(self.coefs_[1], self.coefs_[0].T):
@@ -464,14 +448,6 @@ class _OfRows:
     def __call__(self, X, s):
         with alone():
             return getattr(self.estimator, self.name)(as_floats(X), s) if len(X) else None
-
-
-def _ranges(X):
-    """The smallest and largest value of X, or of each of its blocks."""
-    if isinstance(X, Chunks):
-        return [X.range()]
-    blocks = [X.data] if issparse(X) else chunks(X)
-    return ((block.min(), block.max()) for block in blocks if block.size)
 
 
 def _mean_and_variation(X, weights):

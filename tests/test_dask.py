@@ -272,7 +272,7 @@ def test_targets_are_scaled_as_local_ones(scale, weighted):
         MLPBackpropRegressor((4,), **SHORT).fit(part(X), part(y), sample_weight=s)
         for part in (partial(cut, sizes=(0, 300, 100)), np.asarray)
     ]
-    for name in ("target_mean_", "target_scale_"):
+    for name in ("target_offset_", "target_scale_"):
         found, expected = (getattr(net, name) for net in fits)
         np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert fits[0].target_scale_[2] == 1  # of what does not vary

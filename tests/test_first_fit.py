@@ -167,15 +167,15 @@ def test_targets_are_scaled_by_weighted_mean_and_deviation():
     net = MLPBackpropRegressor((3,), random_state=0).fit(X, Y, sample_weight=s)
     mean = np.average(Y, axis=0, weights=s)
     deviation = np.sqrt(np.average((Y - mean) ** 2, axis=0, weights=s))
-    np.testing.assert_allclose(net.target_mean_, mean, rtol=1e-12)
+    np.testing.assert_allclose(net.target_offset_, mean, rtol=1e-12)
     np.testing.assert_allclose(net.target_scale_, [*deviation[:2], 1], rtol=1e-12)
     np.testing.assert_allclose(net.predict(X)[:, 2], 7, atol=1e-6)
     by_hand = MLPBackpropRegressor((3,), scale_targets=False, random_state=0)
-    by_hand.fit(X, (Y - net.target_mean_) / net.target_scale_, sample_weight=s)
+    by_hand.fit(X, (Y - net.target_offset_) / net.target_scale_, sample_weight=s)
     np.testing.assert_allclose(
-        by_hand.predict(X) * net.target_scale_ + net.target_mean_, net.predict(X), rtol=1e-6
+        by_hand.predict(X) * net.target_scale_ + net.target_offset_, net.predict(X), rtol=1e-6
     )
-    assert (by_hand.target_mean_, by_hand.target_scale_) == (
+    assert (by_hand.target_offset_, by_hand.target_scale_) == (
         pytest.approx([0] * 3),
         pytest.approx([1] * 3),
     )
@@ -184,11 +184,11 @@ def test_targets_are_scaled_by_weighted_mean_and_deviation():
 def test_a_fit_that_goes_on_keeps_the_unit_of_its_targets():
     X, t = load_diabetes(return_X_y=True)
     net = MLPBackpropRegressor((3,), warm_start=True, random_state=0).fit(X, t)
-    mean, before = net.target_mean_, net.predict(X)
+    mean, before = net.target_offset_, net.predict(X)
     net.set_params(max_iter=1)
     seen(net, X, t + 1000)
-    assert net.target_mean_ == mean
+    assert net.target_offset_ == mean
     assert np.abs(net.predict(X) - before).mean() > 1
     sgd = MLPBackpropRegressor((3,), solver="sgd", random_state=0).partial_fit(scale(X), t)
-    mean = sgd.target_mean_
-    assert sgd.partial_fit(scale(X)[:10], t[:10]).target_mean_ == mean
+    mean = sgd.target_offset_
+    assert sgd.partial_fit(scale(X)[:10], t[:10]).target_offset_ == mean

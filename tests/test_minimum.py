@@ -73,7 +73,7 @@ def test_linear_regression_is_ridge():
     lam = 0.03
     net = MLPBackpropRegressor((), lam=lam, tol=1e-9, max_iter=1000).fit(X, y)
     ridge = Ridge(alpha=lam * len(X)).fit(X, y)
-    [scale], [mean] = net.target_scale_, net.target_mean_
+    [scale], [mean] = net.target_scale_, net.target_offset_
     np.testing.assert_allclose(scale * net.coefs_[0].ravel(), ridge.coef_, atol=1e-6)
     np.testing.assert_allclose(mean + scale * net.intercepts_[0], ridge.intercept_, atol=1e-5)
     np.testing.assert_allclose(net.predict(X), ridge.predict(X), atol=1e-5)
