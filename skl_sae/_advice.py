@@ -1,4 +1,4 @@
-"""What a user is told at the end of a fit: in one sentence what is wrong, and what helps."""
+"""What a user is told of a fit: in one sentence what is wrong, and what helps."""
 
 import numpy as np
 from scipy.sparse import issparse
