@@ -150,9 +150,18 @@ def _batches(objective, batch_size, rng):
 
 
 def pays_to_grow(objective):
-    """Whether samples of the rows are a good way to begin.
+    """Whether to begin on samples of the rows: what ``growing_samples="auto"`` means.
 
-    Without hidden layers J is convex, and one start as good as another.
+    The last column is J after the work of 100 iterations on 60,000 rows, with samples and
+    without (``benchmarks/growing.py``).
+
+    ================================  =====  ===================================
+    fit                               grows  measured
+    ================================  =====  ===================================
+    fewer than `GROW_FROM` rows       no     there are seconds to save at most
+    no hidden layer (J is convex)     no     0.406 and 0.400
+    784-100-10, autoencoder with 50   yes    0.281 and 0.313, 10.9 and 11.7
+    ================================  =====  ===================================
     """
     return len(objective.network.sizes) > 2 and objective.rows.n_rows >= GROW_FROM
 
@@ -165,7 +174,16 @@ def can_project(objective):
 
 
 def pays_to_project(objective):
-    """Whether the system for the output layer is determined, and cheap beside the products."""
+    """Whether to solve the output layer exactly: what ``variable_projection="auto"`` means.
+
+    ==========================================  ====================================
+    not where                                   because
+    ==========================================  ====================================
+    λ is below 50 roundings of the rows' dtype  rounding would choose the output layer
+    there are fewer rows than units h           the system is not determined
+    h² is above `CHEAP` times all weights       its h × h product is the dearest one
+    ==========================================  ====================================
+    """
     if objective.output_lam <= 50 * np.finfo(objective.rows.dtype).eps:
         return False
     network = objective.network
