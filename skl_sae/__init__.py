@@ -4,7 +4,7 @@ from . import onnx as onnx
 from .base import check_gradient
 from .convolution import ConvolveAndPool
 from .diagnostics import code_diagnostics
-from .display import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
+from .displays import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
 from .mlp_backprop import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor
 from .preprocessing import PatchNormalizer, ZCAWhitening
 from .sparse_autoencoder import SparseAutoencoder

@@ -42,7 +42,12 @@ ORDER = [
     "mlp_backprop",
     "onnx",
     "diagnostics",
-    "display",
+    "displays.shared",
+    "displays.images",
+    "displays.components",
+    "displays.loss_curve",
+    "displays.reconstruction",
+    "displays.code",
 ]
 ALONE = {
     "backprop.once",
