@@ -74,7 +74,7 @@ def with_schedule(schedule):
     shares, work, gain, history = schedule.split(":")
     grows = shares != "none"
     constants = {
-        "skl_sae.base.SHARES": tuple(float(Fraction(s)) for s in shares.split(",") if grows),
+        "skl_sae._training.SHARES": tuple(float(Fraction(s)) for s in shares.split(",") if grows),
         "skl_sae.backprop.solvers.STAGE_WORK": float(work),
         "skl_sae.backprop.solvers.STAGE_GAIN": float(gain),
     }

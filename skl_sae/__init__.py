@@ -3,7 +3,7 @@
 from . import onnx as onnx
 from .convolution import ConvolveAndPool
 from .diagnostics import code_diagnostics
-from .display import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
+from .displays import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
 from .gradient_check import check_gradient
 from .mlp_backprop import MLPBackprop
 from .mlp_tasks import MLPBackpropClassifier, MLPBackpropRegressor

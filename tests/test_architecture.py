@@ -53,7 +53,12 @@ ORDER = [
     "mlp_tasks",
     "onnx",
     "diagnostics",
-    "display",
+    "displays.shared",
+    "displays.images",
+    "displays.components",
+    "displays.loss_curve",
+    "displays.reconstruction",
+    "displays.code",
 ]
 ALONE = {
     "backprop.once",

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
-from skl_sae import base as base_module
+from skl_sae import _training
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
@@ -66,7 +66,7 @@ def test_rows_without_weight_are_in_no_sample():
 
 
 def test_auto_grows_where_there_are_many_rows(monkeypatch):
-    monkeypatch.setattr(base_module, "GROW_FROM", 1000)
+    monkeypatch.setattr(_training, "GROW_FROM", 1000)
     auto = clone(SAE).set_params(growing_samples="auto")
     assert len(clone(auto).fit(DIGITS[:999]).stage_lengths_) == 1
     assert clone(auto).fit(DIGITS[:999]).stage_shares_.tolist() == [1]

@@ -1,0 +1,8 @@
+"""Pictures of fitted estimators, in the form of scikit-learn's displays: each in a file."""
+
+from .code import CodeDisplay
+from .components import ComponentsDisplay
+from .loss_curve import LossCurveDisplay
+from .reconstruction import ReconstructionDisplay
+
+__all__ = ["CodeDisplay", "ComponentsDisplay", "LossCurveDisplay", "ReconstructionDisplay"]

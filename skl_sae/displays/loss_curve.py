@@ -1,0 +1,209 @@
+"""The objective during a fit as a curve."""
+
+from fractions import Fraction
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ..diagnostics import find_network
+from .shared import BLUE, GREY, RED, full_names, integers, legend_above, one_axes
+
+# The stage on all rows in which the output layer is solved exactly.
+_SOLVED = "all rows, output solved"
+
+
+class LossCurveDisplay:
+    """How the objective fell during a fit, stage by stage.
+
+    On growing samples the first stages minimise J of a sample of the rows, which is not
+    comparable with J of all rows: each stage is a line of its own, and the legend says of
+    what.
+
+    Parameters
+    ----------
+    loss_curve : array-like of shape (n_iter,)
+        J after each iteration.
+    stage_lengths : array-like of shape (n_stages,), default=None
+        Iterations of each stage; None means one stage.
+    stage_shares : array-like of shape (n_stages,), default=None
+        Share of the rows that each stage ran on; None means all rows.
+    validation_scores : array-like of shape (n_iter,), default=None
+        Score on held-out rows after each iteration.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where J was drawn.
+    figure_ : matplotlib Figure
+        The figure of these axes.
+    lines_ : list of matplotlib Line2D
+        J in each stage.
+    validation_ax_ : matplotlib Axes or None
+        The axes of the validation score, on the right.
+    validation_line_ : matplotlib Line2D or None
+        The validation score.
+    best_ : matplotlib Line2D or None
+        A mark at the best validation score, that of the weights that were kept.
+
+    See Also
+    --------
+    SparseAutoencoder : Its attributes ``loss_curve_``, ``stage_lengths_``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skl_sae import LossCurveDisplay, SparseAutoencoder
+    >>> X = load_digits().data / 16
+    >>> sae = SparseAutoencoder(16, random_state=0).fit(X)
+    >>> display = LossCurveDisplay.from_estimator(sae)
+    """
+
+    def __init__(
+        self, loss_curve, *, stage_lengths=None, stage_shares=None, validation_scores=None
+    ):
+        self.loss_curve = loss_curve
+        self.stage_lengths = stage_lengths
+        self.stage_shares = stage_shares
+        self.validation_scores = validation_scores
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, line_kw=None, validation_line_kw=None):
+        """Draw the curve of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : SparseAutoencoder, MLPBackprop or Pipeline
+            Fitted. Of a `~sklearn.pipeline.Pipeline` the first step that is one of these.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        line_kw : dict, default=None
+            As in `plot`.
+        validation_line_kw : dict, default=None
+            As in `plot`.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The display, drawn.
+        """
+        _, network = find_network(estimator, "LossCurveDisplay.from_estimator")
+        check_is_fitted(network)
+        display = cls(
+            network.loss_curve_,
+            stage_lengths=network.stage_lengths_,
+            stage_shares=network.stage_shares_,
+            validation_scores=getattr(network, "validation_scores_", None),
+        )
+        return display.plot(ax, line_kw=line_kw, validation_line_kw=validation_line_kw)
+
+    def plot(self, ax=None, *, line_kw=None, validation_line_kw=None):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        line_kw : dict, default=None
+            Passed to `matplotlib.axes.Axes.plot` for each stage.
+        validation_line_kw : dict, default=None
+            Passed to `matplotlib.axes.Axes.plot` for the validation score.
+
+        Returns
+        -------
+        LossCurveDisplay
+            The display itself.
+
+        Raises
+        ------
+        ImportError
+            There is no matplotlib.
+        ValueError
+            The lengths do not fit together.
+        """
+        curve = np.asarray(self.loss_curve, dtype=float)
+        lengths, shares = self._stages(len(curve))
+        scores = self._scores(len(curve))
+        self.ax_, self.figure_ = one_axes(ax)
+        self._plot_stages(curve, lengths, shares, line_kw)
+        self.validation_ax_ = self.validation_line_ = self.best_ = None
+        if len(scores):
+            self._plot_validation(scores, validation_line_kw)
+        legend_above(self.ax_, [*([] if shares == [1] else self.lines_), self.best_])
+        return self
+
+    def _stages(self, n_iter):
+        lengths = [n_iter] if self.stage_lengths is None else list(self.stage_lengths)
+        shares = [1] * len(lengths) if self.stage_shares is None else list(self.stage_shares)
+        if sum(lengths) != n_iter or len(shares) != len(lengths):
+            raise ValueError(
+                f"stage_lengths {lengths} and stage_shares {shares} must have one entry for each "
+                f"stage, and the lengths must add up to the {n_iter} values of loss_curve."
+            )
+        return lengths, shares
+
+    def _scores(self, n_iter):
+        scores = self.validation_scores
+        if scores is not None and len(scores) != n_iter:
+            raise ValueError(
+                f"validation_scores has {len(scores)} values, but loss_curve {n_iter}: "
+                "give one for each iteration."
+            )
+        return np.asarray([] if scores is None else scores, dtype=float)
+
+    def _plot_stages(self, curve, lengths, shares, line_kw):
+        self.lines_ = []
+        ends = np.cumsum(lengths)
+        for end, length, share, label in zip(ends, lengths, shares, _labels(shares)):
+            if length:
+                iterations = np.arange(end - length, end) + 1
+                style = _style(length, share, label) | full_names(line_kw)
+                self.lines_ += self.ax_.plot(iterations, curve[end - length : end], **style)
+        for end in ends[:-1]:
+            self.ax_.axvline(end + 0.5, color=GREY, linewidth=0.5, zorder=0)
+        self.ax_.set(xlabel="iteration", ylabel="objective J")
+        if _is_steep(curve):
+            self.ax_.set_yscale("log")
+        integers(self.ax_.xaxis)
+
+    def _plot_validation(self, scores, validation_line_kw):
+        ax = self.validation_ax_ = self.ax_.twinx()
+        style = {"color": RED, "linestyle": "--"} | full_names(validation_line_kw)
+        (self.validation_line_,) = ax.plot(np.arange(len(scores)) + 1, scores, **style)
+        best, color = scores.argmax(), self.validation_line_.get_color()
+        style = {"color": color, "linestyle": "", "marker": "o"}
+        style["label"] = f"best in iteration {best + 1}"
+        (self.best_,) = ax.plot(best + 1, scores[best], **style)
+        ax.set_ylabel("validation score", color=color)
+
+
+def _labels(shares):
+    """What each stage minimises; of two on all rows the first solves the output layer."""
+    labels = [_label(share) for share in shares]
+    if labels.count("all rows") == 2:
+        labels[labels.index("all rows")] = _SOLVED
+    return labels
+
+
+def _label(share):
+    part = Fraction(float(share)).limit_denominator(1000)
+    return "all rows" if share == 1 else f"{part} of rows"
+
+
+def _style(length, share, label):
+    marker = "." if length == 1 else ""  # a line needs two points
+    dashes = "--" if label == _SOLVED else "-"
+    return {"color": _shade(share), "label": label, "linestyle": dashes, "marker": marker}
+
+
+def _shade(share):
+    """The smaller the sample, the paler the line."""
+    from matplotlib.colors import to_rgb
+
+    # White in the colour: at most 0.65, that the line is seen, and for any sample at least 0.3.
+    pale = 0 if share == 1 else 0.65 - 0.35 * share**0.5
+    return tuple(pale + (1 - pale) * c for c in to_rgb(BLUE))
+
+
+def _is_steep(curve):
+    """Whether a logarithmic axis fits: below a factor of about five it has hardly a tick."""
+    return len(curve) and 0 < 5 * curve.min() < curve.max()
