@@ -39,7 +39,8 @@ def evaluation(X, n_threads=1):
     """An evaluation at a random theta, as a function without arguments."""
     from dataclasses import replace
 
-    objective = replace(SparseAutoencoder(SIZES[1])._prepare(X), n_threads=n_threads)
+    objective, _ = SparseAutoencoder(SIZES[1])._prepare(X)
+    objective = objective.on(replace(objective.rows, n_threads=n_threads))
     theta = objective.network.initialise(np.random.default_rng(0))
     return partial(objective, theta)
 

@@ -159,10 +159,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         """
         objective, targets = self._prepare(X, y, sample_weight)
         if self.early_stopping:
-            rows, held_out = hold_out(
-                objective.rows, targets, self.validation_fraction, self.random_state
-            )
-            objective = objective.on(rows)
+            objective, held_out = self._hold_out(objective, targets)
             options = targets, objective.network, held_out, self.tol, self.n_iter_no_change
             self._fit(objective, targets, X, y, sample_weight, lambda: EarlyStopping(*options))
         else:
@@ -393,6 +390,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         if self.pretraining is not None:
             autoencoders(self.pretraining, network.sizes[:-1], self.activation)  # or raise
         return objective
+
+    def _hold_out(self, objective, targets):
+        """The objective on the rows to fit, and the rows to score."""
+        rows, held_out = hold_out(
+            objective.rows, targets, self.validation_fraction, self.random_state
+        )
+        return objective.on(rows), held_out
 
     def _warn_if_useless(self, objective, result):
         return warn_if_constant(self, objective, result)

@@ -155,7 +155,7 @@ def objectives(estimator, y, s, X=X):
     """The local objective and the one in chunks."""
     for part in (lambda v: v, lambda v: None if v is None else cut(v)):
         arguments = (part(X), part(y), part(s))
-        yield clone(estimator)._prepare(*arguments)
+        yield clone(estimator)._prepare(*arguments)[0]
 
 
 # -- the objective --------------------------------------------------------------------------
@@ -224,9 +224,9 @@ def test_round_trips_of_an_evaluation(name, projects, expected):
 
 def test_sums_are_added_as_a_tree():
     data = cut(X, (4,) * 100)
-    chunked = SparseAutoencoder(3)._prepare(data)
+    chunked, _ = SparseAutoencoder(3)._prepare(data)
     theta = chunked.network.initialise(np.random.default_rng(1))
-    same(chunked(theta), SparseAutoencoder(3)._prepare(X)(theta))
+    same(chunked(theta), SparseAutoencoder(3)._prepare(X)[0](theta))
     widest = []
 
     def look(key, graph, *_):

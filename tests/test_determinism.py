@@ -233,7 +233,7 @@ MINIMA = [  # of convex objectives
 
 
 def value_and_norm(name, theta_of):
-    objective = clone(FITS[name])._prepare(X, y, None)
+    objective, _ = clone(FITS[name])._prepare(X, y, None)
     value, gradient = objective(theta_of(objective))
     return value, np.linalg.norm(gradient)
 

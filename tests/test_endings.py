@@ -259,9 +259,9 @@ def end_as(minimize, monkeypatch, **ending):
 
 def objective_of(estimator):
     estimator = clone(estimator).set_params(warm_start=False)
-    objective = estimator._prepare(X, y, None)
+    objective, targets = estimator._prepare(X, y, None)
     if getattr(estimator, "early_stopping", False):
-        objective, _ = estimator._hold_out(objective)
+        objective, _ = estimator._hold_out(objective, targets)
     return objective
 
 
@@ -387,6 +387,6 @@ def test_exact_output_without_weight_decay_ends_at_finite_weights(dtype):
             warnings.simplefilter("ignore", ConvergenceWarning)
             sae.fit(X.astype(dtype))
         assert all(np.isfinite(W).all() for W in sae.coefs_ + sae.intercepts_)
-        objective = clone(sae)._prepare(X.astype(dtype), None, None)
+        objective, _ = clone(sae)._prepare(X.astype(dtype), None, None)
         value, _ = objective(objective.network.pack(sae.coefs_, sae.intercepts_))
         assert sae.loss_ == pytest.approx(value, rel=1e-6)

@@ -59,14 +59,14 @@ def test_defaults_learn_in_silence(X):
 def test_the_bound_of_the_weight_decay(params, beta):
     """Weights of zero are the best from a λ on that the data tell."""
     sae = SparseAutoencoder(**SMALL, beta=beta, rho=0.1, tol=1e-5, max_iter=3000, **params)
-    flat, _ = bearable_decay(sae._prepare(IRIS))
+    flat, _ = bearable_decay(sae._prepare(IRIS)[0])
     (collapsed,) = seen(sae.set_params(lam=1.05 * flat), IRIS)
     assert collapsed.category is CollapseWarning
     assert sae.std_activation_.max() < 1e-2
-    assert sae.loss_ == pytest.approx(sae._prepare(IRIS).baseline, rel=1e-4)
+    assert sae.loss_ == pytest.approx(sae._prepare(IRIS)[0].baseline, rel=1e-4)
     sae.set_params(lam=flat / 2)
     seen(sae, IRIS)
-    assert sae.loss_ < 0.98 * sae._prepare(IRIS).baseline
+    assert sae.loss_ < 0.98 * sae._prepare(IRIS)[0].baseline
 
 
 @pytest.mark.parametrize("X", [IRIS, spikes()], ids=["iris", "spikes"])

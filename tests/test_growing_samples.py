@@ -7,8 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
-from skl_sae import _training
+from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder, _training
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows

@@ -89,9 +89,10 @@ def test_several_blocks_in_each_of_two_lanes(case, monkeypatch):
     monkeypatch.setattr(blocks, "MOST_WORK", 2 * objective.network.n_weights)
     of_two_rows = with_rows(objective, memory=0, block_size=None)
     value, gradient = of_two_rows(theta)
-    assert [len(lane) > 1 for lane in of_two_rows._lanes.lanes] == [True] * 2
+    lanes = of_two_rows.rows._lanes(objective.network).lanes
+    assert [len(lane) > 1 for lane in lanes] == [True] * 2
     assert_same((value, gradient), objective(theta))
-    parallel = replace(of_two_rows, n_threads=2)(theta)
+    parallel = with_rows(of_two_rows, n_threads=2)(theta)
     assert parallel[0] == value
     assert (parallel[1] == gradient).all()
 

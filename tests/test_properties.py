@@ -101,9 +101,9 @@ def assert_fit_is_sound(estimator, X):
 def objective_of(estimator, *data, **options):
     """What the fit minimises, and where it starts."""
     probe = clone(estimator)
-    objective = quietly(lambda: probe._prepare(*data, **options))
+    objective, targets = quietly(lambda: probe._prepare(*data, **options))
     if probe.get_params().get("early_stopping"):
-        objective, _ = probe._hold_out(objective)
+        objective, _ = probe._hold_out(objective, targets)
     theta = objective.start(check_random_state(estimator.random_state))
     if estimator.solver == "sgd":
         return objective, theta

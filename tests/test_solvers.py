@@ -28,7 +28,7 @@ def rosenbrock(theta):
     return scipy.optimize.rosen(theta), scipy.optimize.rosen_der(theta)
 
 
-def stop_at(n_iter):
+def stopping_at(n_iter):
     """An ``on_iteration`` that stops after so many."""
     return lambda so_far: len(so_far.loss_curve) == n_iter
 
@@ -112,7 +112,7 @@ def test_the_callback_stops(solver):
         solver=solver,
         max_iter=50,
         tol=0,
-        on_iteration=stop_at(4),
+        on_iteration=stopping_at(4),
         **{"sgd": {"learning_rate": 1e-4}}.get(solver, {}),
     )
     assert found.status == "stopped"
@@ -203,7 +203,7 @@ def test_gradient_descent_has_failed_if_it_found_nothing_lower_than_its_start(
         max_iter=len(values) - 1,
         tol=0,
         learning_rate=0.1,
-        on_iteration=stop_at(stop_at),
+        on_iteration=stopping_at(stop_at),
     )
     assert (found.status, found.value) == (status, min(values))
 
@@ -432,7 +432,12 @@ def test_the_callback_stops_a_stage_and_with_it_the_run(stop_at):
 
     sample, whole = Counter(rosenbrock), Counter(all_rows)
     found = minimise(
-        whole, START, max_iter=20, tol=0, stages=[(1 / 2, sample)], on_iteration=stop_at(stop_at)
+        whole,
+        START,
+        max_iter=20,
+        tol=0,
+        stages=[(1 / 2, sample)],
+        on_iteration=stopping_at(stop_at),
     )
     assert found.status == "stopped"
     assert len(found.loss_curve) == stop_at
