@@ -13,14 +13,14 @@ Both sides are timed in turn; figures are medians.
 Goal on one worker with two threads and a million rows: at most 1.25 times the local time.
 """
 
-import argparse
-import time
 from functools import partial
 
 import numpy as np
-from report import Disturbance, Section, machine, markdown
 from threadpoolctl import threadpool_limits
 
+from shared.command import parser
+from shared.measure import in_turn, seconds
+from shared.report import Section, tell
 from skl_sae import SparseAutoencoder
 
 SIZES = (64, 25)
@@ -45,12 +45,6 @@ def evaluation(X, n_threads=1):
     return partial(objective, theta)
 
 
-def seconds(run):
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
 def measure(options, n_workers):
     """A row of the table."""
     from distributed import Client, LocalCluster
@@ -73,10 +67,8 @@ def measure(options, n_workers):
         found, slopes = runs["cluster"]()
         assert abs(found - value) < 1e-5 * value
         assert np.abs(slopes - gradient).max() < 1e-5
-        times = {name: [] for name in runs}
-        for _ in range(options.rounds):
-            for name, run in runs.items():
-                times[name].append(seconds(run))
+        calls = {name: partial(seconds, run) for name, run in runs.items()}
+        times = in_turn(calls, options.rounds)
     local, remote, overhead = (np.median(t) for t in times.values())
     return {
         "workers": n_workers,
@@ -90,19 +82,23 @@ def measure(options, n_workers):
     }
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--workers", type=int, nargs="+", default=[1])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--chunks", type=int, help="two for each thread if not given")
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
-    others = Disturbance()
-    rows = [measure(options, n) for n in options.workers]
+def parse():
+    command = parser(__doc__, "threads", "rounds")
+    command.set_defaults(rounds=7)
+    command.add_argument("--rows", type=int, default=1_000_000)
+    command.add_argument("--workers", type=int, nargs="+", default=[1])
+    command.add_argument("--chunks", type=int, help="two for each thread if not given")
+    return command.parse_args()
+
+
+def measured(options):
     title = "One evaluation, {:,} × {} → {} float32".format(options.rows, *SIZES)
-    print("\n" + markdown(Section(title, rows)))
-    print(machine(options.threads) | {"cores taken by other processes": others.cores()})
+    yield Section(title, [measure(options, n) for n in options.workers])
+
+
+def main():
+    options = parse()
+    tell(measured(options), options.threads)
 
 
 if __name__ == "__main__":

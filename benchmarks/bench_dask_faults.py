@@ -7,19 +7,19 @@ worker drawn at random is killed (SIGKILL) and another one started; one to three
 has joined the next one dies, until so many have. Both fits must end with the same bits.
 """
 
-import argparse
 import random
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import warnings
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
+from shared.command import parser
+from shared.measure import timed
 from skl_sae import SparseAutoencoder
 
 N_WORKERS = 2
@@ -73,19 +73,21 @@ def fit(options):
     model = SparseAutoencoder(
         25, max_iter=options.iterations, tol=0, growing_samples=False, random_state=0
     )
-    start = time.perf_counter()
-    model.fit(da.from_array(X, chunks=(-(-options.rows // 8), 64)))
-    return model, time.perf_counter() - start
+    return timed(lambda: model.fit(da.from_array(X, chunks=(-(-options.rows // 8), 64))))
+
+
+def parse():
+    command = parser(__doc__)
+    command.add_argument("--kills", type=int, default=10)
+    command.add_argument("--iterations", type=int, default=200)
+    command.add_argument("--rows", type=int, default=20_000)
+    return command.parse_args()
 
 
 def main():
     from distributed import Client
 
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--iterations", type=int, default=200)
-    parser.add_argument("--rows", type=int, default=20_000)
-    options = parser.parse_args()
+    options = parse()
     warnings.simplefilter("ignore")
     with ExitStack() as stack:
         cluster = Cluster(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -21,7 +21,9 @@ import time
 from functools import partial
 
 import numpy as np
-from report import Section, machine, markdown
+
+from shared.command import parser, wanted
+from shared.report import Section, machine, tell
 
 NOTE = "From the signal to the exception, which leaves the estimator as it was. Goal: below 1 s."
 
@@ -128,23 +130,29 @@ def step_of_scipy(n_weights=5_000_000, history_size=10):
     return statistics.median(steps[-2 * history_size :]) / n_weights * 1e6
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--interrupts", type=int, default=20)
-    parser.add_argument("--only", default="", help="the cases whose names have this in them")
-    parser.add_argument("--json")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        return fit_and_tell(options.child, options.interrupts)
-    rows = [measure(name, options.interrupts) for name in CASES if options.only in name]
-    section = Section("Interrupts", rows, NOTE)
-    print(markdown(section))
+def parse():
+    command = parser(__doc__, "only", "json")
+    command.add_argument("--interrupts", type=int, default=20)
+    command.add_argument("--child", help=argparse.SUPPRESS)
+    return command.parse_args()
+
+
+def measured(options):
+    """The table, then a line, then the file."""
+    rows = [measure(name, options.interrupts) for name in CASES if wanted(name, options)]
+    yield Section("Interrupts", rows, NOTE)
     print(f"A step of SciPy's L-BFGS takes {step_of_scipy():.2g} s per million weights.")
     if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"machine": machine(os.cpu_count()), "rows": rows}, file, indent=1)
-    return None
+        facts = {"machine": machine(os.cpu_count()), "rows": rows}
+        options.json.write_text(json.dumps(facts, indent=1))
+
+
+def main():
+    options = parse()
+    if options.child:
+        fit_and_tell(options.child, options.interrupts)
+    else:
+        tell(measured(options), os.cpu_count())
 
 
 if __name__ == "__main__":

@@ -17,18 +17,20 @@ a machine that has no memory for it; ``--growing`` lets samples of the rows grow
 Goals for ten million rows in float32: at most 512 MiB, at most 1.3 times the time.
 """
 
-import argparse
 import tempfile
 import threading
-import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from bench_footprint import SIZES, fresh, kib
-from report import Disturbance, Section, machine, markdown
 from threadpoolctl import threadpool_limits
 
+from shared.command import parser
+from shared.measure import fresh, in_turn, kib, seconds
+from shared.report import Section, tell
+
+SIZES = (64, 25)
 BLOCK_ROWS = 100_000
 
 
@@ -74,28 +76,23 @@ def fit(kind, path, max_iter, threads, growing):
 
     options = {"tol": 0, "random_state": 0}
     X = np.load(path, mmap_mode="r")
-    with warnings.catch_warnings(), threadpool_limits(threads, "blas"):
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), threadpool_limits(threads, "blas"):
         SparseAutoencoder(SIZES[1], max_iter=1, **options).fit(X[:1000])  # imports, threads
         before = kib("RssAnon")
         if kind == "memory":
             X = np.array(X)
         sae = SparseAutoencoder(SIZES[1], max_iter=max_iter, growing_samples=growing, **options)
         with Peak() as peak:
-            start = time.perf_counter()
-            sae.fit(X)
-            seconds = time.perf_counter() - start
+            took = seconds(lambda: sae.fit(X))
     n = sae.n_evaluations_
-    return seconds / n, (peak.kib - before) / 1024, n
+    return took / n, (peak.kib - before) / 1024, n
 
 
 def measure(options, path):
     """The table, one row for each kind."""
-    found = {kind: [] for kind in options.kinds}
-    for _ in range(options.rounds):  # in turn
-        for kind, runs in found.items():
-            arguments = kind, str(path), options.iterations, options.threads, options.growing
-            runs.append(fresh("fit", *arguments, module="bench_memmap"))
+    arguments = str(path), options.iterations, options.threads, options.growing
+    run = partial(fresh, "bench_memmap", "fit")
+    found = in_turn({k: partial(run, k, *arguments) for k in options.kinds}, options.rounds)
     columns = "s an evaluation", "anonymous MiB", "evaluations"
     return [
         {"rows from": kind, **dict(zip(columns, np.median(runs, axis=0).tolist()))}
@@ -103,22 +100,19 @@ def measure(options, path):
     ]
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--dtype", default="float32", choices=["float32", "float64", "uint8"])
-    parser.add_argument("--iterations", type=int, default=20)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--kinds", nargs="+", default=["file", "memory"])
-    parser.add_argument("--growing", action="store_true")
-    parser.add_argument("--folder", help="where the file is made for the while")
-    return parser.parse_args()
+def parse():
+    command = parser(__doc__, "threads", "rounds")
+    command.add_argument("--rows", type=int, default=10_000_000)
+    command.add_argument("--dtype", default="float32", choices=["float32", "float64", "uint8"])
+    command.add_argument("--iterations", type=int, default=20)
+    command.add_argument("--kinds", nargs="+", default=["file", "memory"])
+    command.add_argument("--growing", action="store_true")
+    command.add_argument("--folder", help="where the file is made for the while")
+    return command.parse_args()
 
 
-def main():
-    options = arguments()
-    others = Disturbance()
+def measured(options):
+    """The table of a file that is made for the while."""
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "rows.npy"
         write(path, options.rows, options.dtype)
@@ -126,8 +120,12 @@ def main():
         mib = path.stat().st_size / 2**20
         rows = measure(options, path)
     title = f"{options.rows:,} × {SIZES[0]} {options.dtype}, {mib:.0f} MiB, → {SIZES[1]}"
-    print(markdown(Section(title, rows)))
-    print(machine(options.threads) | {"cores taken by other processes": others.cores()})
+    yield Section(title, rows)
+
+
+def main():
+    options = parse()
+    tell(measured(options), options.threads)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ The table of ``docs/onnx.rst``: the largest difference of any entry, divided by 
 that is above 1. Then the time of one row and of all rows, medians of interleaved calls.
 """
 
-import time
 import warnings
+from functools import partial
 
 import numpy as np
 from onnxruntime import InferenceSession, SessionOptions
-from report import Section, machine, markdown
 from skl2onnx import to_onnx
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
@@ -20,6 +19,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from threadpoolctl import threadpool_limits
 
+from shared.command import parser
+from shared.measure import in_turn, seconds
+from shared.report import Section, tell
 from skl_sae import (
     ConvolveAndPool,
     MLPBackpropClassifier,
@@ -98,13 +100,8 @@ def precision(X, y):
 
 def microseconds(calls):
     """Medians of interleaved calls."""
-    times = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(1e6 * (time.perf_counter() - start))
-    return {name: float(np.median(each)) for name, each in times.items()}
+    times = in_turn({name: partial(seconds, call) for name, call in calls.items()}, ROUNDS)
+    return {name: 1e6 * float(np.median(each)) for name, each in times.items()}
 
 
 def speed(X):
@@ -124,14 +121,19 @@ def speed(X):
     return Section(f"Time of the code of {UNITS} units", rows)
 
 
-def main():
+def measured():
     X, y = load_digits(return_X_y=True)
     X = X / 16
     register()
     warnings.simplefilter("ignore", ConvergenceWarning)
     with threadpool_limits(1, "blas"):
-        sections = precision(X, y), speed(X)
-    print(machine(1), *(markdown(section) for section in sections), sep="\n\n")
+        yield precision(X, y)
+        yield speed(X)
+
+
+def main():
+    parser(__doc__).parse_args()
+    tell(measured(), 1)
 
 
 if __name__ == "__main__":

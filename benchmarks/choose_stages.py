@@ -12,24 +12,18 @@ constant output. Ratios to the first are medians over the seeds; who has not rea
 counts with its whole time.
 """
 
-import argparse
 from contextlib import ExitStack
 from fractions import Fraction
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from bench_fit import curve, middle, time_to
-from compare import keep_to
-from contenders import ours, record
-from data import (
-    colour_patches,
-    fashion_autoencoder,
-    fashion_classifier,
-    grey_patches,
-)
-from report import Section, machine, markdown
 from threadpoolctl import threadpool_limits
+
+from shared.command import parser
+from shared.curves import middle, ours, race, time_to
+from shared.measure import keep_to
+from shared.problems import colour_patches, fashion_autoencoder, fashion_classifier, grey_patches
+from shared.report import Section, tell
 
 PROBLEMS = {
     "patches": grey_patches,
@@ -57,16 +51,12 @@ SHARES = (0.2, 0.05, 0.01)
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, help="folder of the .npz files")
-    parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS)[:4])
-    parser.add_argument("--schedules", nargs="+", default=SCHEDULES)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20, help="of each fit")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="also write the tables to this file")
-    parser.add_argument("--quick", action="store_true", help="few rows: tests the command")
-    return parser.parse_args()
+    command = parser(__doc__, "data", "threads", "out", "quick")
+    command.add_argument("--problems", nargs="+", choices=PROBLEMS, default=list(PROBLEMS)[:4])
+    command.add_argument("--schedules", nargs="+", default=SCHEDULES)
+    command.add_argument("--seeds", type=int, default=3)
+    command.add_argument("--seconds", type=float, default=20, help="of each fit")
+    return command.parse_args()
 
 
 def with_schedule(schedule):
@@ -87,19 +77,6 @@ def with_schedule(schedule):
             fit(problem, seed, trace)
 
     return run
-
-
-def curves_of(problem, options):
-    """For each seed the curve of every schedule."""
-    found = []
-    for seed in range(options.seeds):
-        curves = {}
-        for schedule in options.schedules:
-            points = record(with_schedule(schedule), problem, seed, options.seconds)
-            curves[schedule] = curve(points, problem.value)
-            print(f"{problem.name}, {seed}, {schedule}: {curves[schedule][1][-1]:.6g}", flush=True)
-        found.append(curves)
-    return found
 
 
 def table(problem, found, limit):
@@ -124,20 +101,20 @@ def table(problem, found, limit):
     return Section(problem.title, rows)
 
 
+def measured(options):
+    """The table of each problem whose data are there."""
+    schedules = {schedule: with_schedule(schedule) for schedule in options.schedules}
+    for name in options.problems:
+        if (problem := PROBLEMS[name](options)) is not None:
+            with threadpool_limits(options.threads, "blas"):
+                found = race(problem, schedules, options.seeds, options.seconds)
+            yield table(problem, found, options.seconds)
+
+
 def main():
     options = parse()
     keep_to(options.threads)
-    texts = [str(machine(options.threads))]
-    for name in options.problems:
-        problem = PROBLEMS[name](options)
-        if problem is None:
-            continue
-        with threadpool_limits(options.threads, "blas"):
-            found = curves_of(problem, options)
-        texts.append(markdown(table(problem, found, options.seconds)))
-        print("\n" + texts[-1], flush=True)
-        if options.out:
-            options.out.write_text("\n".join(texts))
+    tell(measured(options), options.threads, options.out)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,16 @@ the figures of each exercise in a file of its own. ``--quick`` shrinks everythin
 the exercises themselves, whose figures mean nothing.
 """
 
-import argparse
-import json
 import warnings
 from pathlib import Path
 
-import course_comparisons as comparisons
-import course_exercises as exercises
-from report import Disturbance, Section, machine, markdown, rst
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
+
+from course_parts import comparisons, exercises
+from shared.command import parser
+from shared.measure import Disturbance
+from shared.report import Section, markdown, save
 
 EXERCISES = {
     "edges": exercises.edges,
@@ -39,51 +39,34 @@ EXERCISES = {
 
 
 def parse():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("exercises", nargs="+", choices=EXERCISES, metavar="EXERCISE")
-    source = parser.add_mutually_exclusive_group()
+    command = parser(__doc__, "threads", "quick")
+    command.add_argument("exercises", nargs="+", choices=EXERCISES, metavar="EXERCISE")
+    source = command.add_mutually_exclusive_group()
     source.add_argument("--data", type=Path, help="npz file")
     source.add_argument("--openml", action="store_true", help="MNIST of openml.org")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--max-iter", type=int, help="in place of the published number")
-    parser.add_argument("--rows", type=int, help="use only so many training rows")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--draws", type=int, default=5, help="of the labelled rows (few-labels)")
-    parser.add_argument(
+    command.add_argument("--max-iter", type=int, help="in place of the published number")
+    command.add_argument("--rows", type=int, help="use only so many training rows")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--draws", type=int, default=5, help="of the labelled rows (few-labels)")
+    command.add_argument(
         "--shares", type=float, nargs="+", default=[0.01, 0.03, 0.1], help="labelled (few-labels)"
     )
-    parser.add_argument(
+    command.add_argument(
         "--tune",
         action="store_true",
         help="choose weight decay, codes and iterations by validation (self-taught, few-labels)",
     )
-    parser.add_argument(
+    command.add_argument(
         "--decay", choices=["softmax", "all"], default="softmax", help="layers (without --tune)"
     )
-    parser.add_argument("--out", type=Path, default=Path("build/course"))
-    parser.add_argument("--quick", action="store_true", help="tiny: tests the exercises")
-    return parser.parse_args()
+    command.add_argument("--out", type=Path, default=Path("build/course"))
+    return command.parse_args()
 
 
 def measured(name, options):
     """The section of an exercise, with a word on what else the machine had to do."""
     others = Disturbance()
-    section = Section(name, EXERCISES[name](options))
-    cores = others.cores()
-    if cores is not None:
-        section.note = f"Other processes took {cores} cores meanwhile."
-    return section
-
-
-def save(section, options):
-    """The table, and all figures with the settings and the machine."""
-    settings = {key: str(value) for key, value in vars(options).items() if key != "out"}
-    saved = {"about": machine(options.threads), "options": settings, **vars(section)}
-    (options.out / f"{section.title}.json").write_text(json.dumps(saved, indent=1))
-    for suffix, text in {"md": markdown(section), "rst": rst(section)}.items():
-        (options.out / f"{section.title}.{suffix}").write_text(text)
+    return Section(name, EXERCISES[name](options), others.note())
 
 
 def main():
@@ -94,7 +77,7 @@ def main():
     with threadpool_limits(options.threads, "blas"):
         for name in options.exercises:
             section = measured(name, options)
-            save(section, options)
+            save([section], options, name)
             print("\n" + markdown(section), flush=True)
 
 

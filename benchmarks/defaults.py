@@ -12,16 +12,11 @@ those of the processor for a fit on one thread and its scores; warnings are
 ConvergenceWarnings per fit. All data are bundled with scikit-learn or generated.
 """
 
-import argparse
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
-import tables
-from first_fit import settings
 from joblib import Parallel, delayed
-from report import Section, machine, markdown
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     GradientBoostingRegressor,
@@ -36,6 +31,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from threadpoolctl import threadpool_limits
 
+from shared import tables
+from shared.command import parser, settings, wanted
+from shared.report import Section, tell
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 
 LAMS = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2]
@@ -44,21 +42,13 @@ SETTINGS = ["", "n_components=2x", "rho=0.2", "beta=0.3", "beta=0.3,rho=0.2", "l
 
 
 def parse():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("panels", nargs="+", choices=PANELS, metavar="PANEL")
-    parser.add_argument("--lam", type=float, nargs="+", default=LAMS, metavar="LAM")
-    parser.add_argument("--settings", nargs="+", default=SETTINGS, metavar="SETTING")
-    parser.add_argument(
-        "--params", nargs="+", default=[], metavar="NAME=VALUE", help="of all our estimators"
-    )
-    parser.add_argument("--only", nargs="+", metavar="TABLE", help="tables whose names hold one")
-    parser.add_argument("--no-peers", action="store_true", help="only our estimators")
-    parser.add_argument("--repeats", type=int, default=2, help="of the three folds")
-    parser.add_argument("--jobs", type=int, default=2, help="fits at a time")
-    parser.add_argument("--out", type=Path, help="also write the tables to this file")
-    return parser.parse_args()
+    command = parser(__doc__, "only", "params", "jobs", "out")
+    command.add_argument("panels", nargs="+", choices=PANELS, metavar="PANEL")
+    command.add_argument("--lam", type=float, nargs="+", default=LAMS, metavar="LAM")
+    command.add_argument("--settings", nargs="+", default=SETTINGS, metavar="SETTING")
+    command.add_argument("--no-peers", action="store_true", help="only our estimators")
+    command.add_argument("--repeats", type=int, default=2, help="of the three folds")
+    return command.parse_args()
 
 
 def networks(make, options):
@@ -146,7 +136,7 @@ def jobs(panel, options):
     contenders, load_all, splitter = PANELS[panel]
     folds = splitter(n_splits=3, n_repeats=options.repeats, random_state=0)
     for table, load in load_all().items():
-        if not options.only or any(part in table for part in options.only):
+        if wanted(table, options):
             X, y = load()
             for name, pipeline in contenders(options, X.shape[1]).items():
                 yield table, name, (seeded(pipeline), X, y, folds)
@@ -183,12 +173,7 @@ def section(panel, found):
 
 def main():
     options = parse()
-    texts = [str(machine(1))]
-    for panel in options.panels:
-        texts.append(markdown(section(panel, run(panel, options))))
-        print("\n" + texts[-1], flush=True)
-        if options.out:
-            options.out.write_text("\n".join(texts))
+    tell((section(panel, run(panel, options)) for panel in options.panels), 1, options.out)
 
 
 if __name__ == "__main__":

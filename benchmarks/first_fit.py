@@ -11,22 +11,20 @@ still. All data are bundled with scikit-learn or generated. About twenty minutes
 two with ``--no-long``.
 """
 
-import argparse
 import json
 import time
 import warnings
-from ast import literal_eval
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import tables
 from joblib import Parallel, delayed
-from report import installed
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from shared import tables
+from shared.command import parser, settings, wanted
+from shared.report import installed
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 
 NEAR = 0.05
@@ -35,31 +33,9 @@ SLOW = {"hastie", "signs", "houses", "lower half of digits", "texture of tumours
 
 
 def parse():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="fits whose names hold one")
-    parser.add_argument("--no-long", action="store_true", help="no fits of ten times the length")
-    parser.add_argument(
-        "--params", nargs="+", default=[], metavar="NAME=VALUE", help="of all that have them"
-    )
-    parser.add_argument("--jobs", type=int, default=2, help="fits at a time")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    return parser.parse_args()
-
-
-def value(text):
-    """A number, None or the like where it is one, else the text itself."""
-    try:
-        return literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
-
-
-def settings(texts):
-    """The parameters of NAME=VALUE texts."""
-    pairs = (text.partition("=")[::2] for text in texts)
-    return {name: value(text) for name, text in pairs}
+    command = parser(__doc__, "only", "params", "jobs", "json")
+    command.add_argument("--no-long", action="store_true", help="no fits of ten times the length")
+    return command.parse_args()
 
 
 def cases():
@@ -84,7 +60,7 @@ def chosen(options):
     """The fits to be made: names, estimators, arguments of `fit`."""
     params = settings(options.params)
     for name, estimator, load in cases():
-        if not options.only or any(part in name for part in options.only):
+        if wanted(name, options):
             own = {k: v for k, v in params.items() if k in estimator.get_params()}
             loaded = load()
             data = loaded if isinstance(loaded, tuple) else (loaded,)

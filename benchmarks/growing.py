@@ -10,29 +10,24 @@ same work on the rows. "J, full, same time" is what the fit on all rows had reac
 other one ended.
 """
 
-import argparse
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
-from data import fashion
-from report import Section, machine, markdown
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from shared.command import parser
+from shared.problems import fashion
+from shared.report import Section, tell
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 from skl_sae.backprop.solvers import Watcher
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of the .npz files")
-    parser.add_argument("--max-iter", type=int, nargs="+", default=[25, 100, 400])
-    parser.add_argument("--rounds", type=int, default=3, help="each with a seed of its own")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="tiny: tests the benchmark")
-    return parser.parse_args()
+    command = parser(__doc__, "data", "rounds", "threads", "quick")
+    command.add_argument("--max-iter", type=int, nargs="+", default=[25, 100, 400])
+    return command.parse_args()
 
 
 def problems(X, y):
@@ -60,8 +55,7 @@ def fitted(estimator, data, grow, max_iter, seed):
     estimator.set_params(**params)
     clock = Clock()
     estimator._watcher = lambda watcher: clock
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         estimator.fit(*data)
     return estimator.loss_, time.perf_counter() - clock.start, clock.points
 
@@ -79,6 +73,7 @@ def pair(estimator, data, max_iter, seed):
 
 
 def rows(options, X, y):
+    """The medians of each problem and max_iter."""
     names = ["J, growing", "s, growing", "J, full", "s, full", "J, full, same time"]
     for name, estimator, data in problems(X, y):
         for max_iter in options.max_iter:
@@ -89,13 +84,16 @@ def rows(options, X, y):
             yield {"problem": name, "max_iter": max_iter, **figures}
 
 
+def measured(options):
+    if (data := fashion(options)) is not None:
+        with threadpool_limits(options.threads, "blas"):
+            table = list(rows(options, *data[:2]))
+        yield Section("Growing samples at equal max_iter", table)
+
+
 def main():
     options = parse()
-    X, y, *_ = fashion(options)
-    with threadpool_limits(options.threads, "blas"):
-        table = list(rows(options, X, y))
-    print(machine(options.threads))
-    print(markdown(Section("Growing samples at equal max_iter", table)))
+    tell(measured(options), options.threads)
 
 
 if __name__ == "__main__":

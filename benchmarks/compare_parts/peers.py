@@ -1,20 +1,8 @@
-"""Who competes for the lowest objective: our estimators, PyTorch and JAX.
-
-A contender is a function ``run(problem, seed, trace)``. It prepares its data, starts the
-clock by ``trace.begin()`` and calls ``trace`` with the weights as often as it can, which
-ends it by an exception when the time is over. All start from the weights that our
-estimators draw for this seed, and from their biases or, where it says so, from the tutorial's.
-"""
-
-import time
-import warnings
-from contextlib import suppress
+"""Contenders of PyTorch and JAX, as `shared.curves` says what one is."""
 
 import numpy as np
-from report import installed
-from sklearn.exceptions import ConvergenceWarning
 
-from skl_sae.backprop.solvers import Watcher
+from shared.report import installed
 
 # Learning rate and rows of a mini-batch. J of a mini-batch has the mean code of its rows.
 ADAM = [(1e-2, 1000), (3e-3, 1000), (1e-3, 1000), (3e-3, 250), (1e-2, 10_000)]
@@ -22,72 +10,26 @@ ADAM = [(1e-2, 1000), (3e-3, 1000), (1e-3, 1000), (3e-3, 250), (1e-2, 10_000)]
 # What a contender's name ends with, and whether its biases start from the data.
 STARTS = {"": True, ", tutorial's start": False}
 
-# Points are recorded when the time has grown by this factor: evenly on a log scale.
-SPACING = 1.15
+
+def torch_weights(theta, network):
+    """W1, W2, b1 and b2, which learn."""
+    import torch
+
+    (W1, W2), (b1, b2) = network.unpack(theta)
+    return [torch.from_numpy(p.copy()).requires_grad_() for p in (W1, W2, b1, b2)]
 
 
-class TimeUp(Exception):
-    """The contender's time is over."""
+def torch_value(weights, x, lam, beta, rho):
+    """The objective in PyTorch."""
+    import torch
 
-
-class Trace:
-    """Weights passed and when, the time spent in recording not counted."""
-
-    def __init__(self, seconds):
-        self.seconds, self.points = seconds, []
-
-    def begin(self):
-        """Start the clock."""
-        self.start, self.lost = time.perf_counter(), 0.0
-
-    def __call__(self, theta, last=False):
-        """Record ``theta()``, a copy of the weights; raise `TimeUp` when the time is over."""
-        now = time.perf_counter()
-        elapsed = now - self.start - self.lost
-        if last or not self.points or elapsed > SPACING * self.points[-1][0]:
-            self.points.append((elapsed, theta()))
-        self.lost += time.perf_counter() - now
-        if elapsed > self.seconds:
-            raise TimeUp
-
-
-def record(run, problem, seed, seconds):
-    """The points that a contender passes: pairs of seconds and theta."""
-    trace = Trace(seconds)
-    with suppress(TimeUp):
-        run(problem, seed, trace)
-    return trace.points
-
-
-def ours(from_data=True, **params):
-    """Our estimator with these parameters, from the call of ``fit`` on."""
-
-    def run(problem, seed, trace):
-        model = problem.estimator(seed, **params)
-        if not from_data:
-            model._start = lambda *_: problem.start(seed, from_data=False)
-        data = (problem.X,) if problem.y is None else (problem.X, problem.y)
-        watch(model, trace)
-        trace.begin()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(*data)
-        trace(lambda: problem.network.pack(model.coefs_, model.intercepts_), last=True)
-
-    return run
-
-
-def watch(model, trace):
-    """Let an estimator of ours report its weights after each iteration, by a private hook.
-
-    With variable projection theta has the output layer in it that belongs to the others.
-    """
-
-    class Recorder(Watcher):
-        def end(self, so_far):
-            return trace(so_far.theta.copy)
-
-    model._watcher = lambda watcher: Recorder()
+    W1, W2, b1, b2 = weights
+    A = torch.sigmoid(torch.addmm(b1, x, W1))
+    out = torch.sigmoid(torch.addmm(b2, A, W2))
+    r = A.mean(dim=0)
+    kl = rho * torch.log(rho / r) + (1 - rho) * torch.log((1 - rho) / (1 - r))
+    decay = lam / 2 * ((W1**2).sum() + (W2**2).sum())
+    return ((out - x) ** 2).sum() / 2 / len(x) + decay + beta * kl.sum()
 
 
 def torch_model(problem, seed, threads, from_data=True):
@@ -98,19 +40,10 @@ def torch_model(problem, seed, threads, from_data=True):
     torch.manual_seed(seed)
     data = torch.from_numpy(problem.X)
     theta0 = problem.start(seed, from_data).astype(np.float32)
-    (W1, W2), (b1, b2) = problem.network.unpack(theta0)
-    weights = [torch.from_numpy(p.copy()).requires_grad_() for p in (W1, W2, b1, b2)]
-    lam, beta, rho = (problem.params[name] for name in ("lam", "beta", "rho"))
+    weights = torch_weights(theta0, problem.network)
 
     def value(rows=None):
-        W1, W2, b1, b2 = weights
-        x = data if rows is None else data[rows]
-        A = torch.sigmoid(torch.addmm(b1, x, W1))
-        out = torch.sigmoid(torch.addmm(b2, A, W2))
-        r = A.mean(dim=0)
-        kl = rho * torch.log(rho / r) + (1 - rho) * torch.log((1 - rho) / (1 - r))
-        decay = lam / 2 * ((W1**2).sum() + (W2**2).sum())
-        return ((out - x) ** 2).sum() / 2 / len(x) + decay + beta * kl.sum()
+        return torch_value(weights, data if rows is None else data[rows], **problem.params)
 
     def theta():
         return np.concatenate([p.detach().numpy().ravel() for p in weights], dtype=float)

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-from report import installed
 from sklearn.preprocessing import label_binarize
 from threadpoolctl import threadpool_limits
 
+from shared.images import bundled_photographs, course_patches, draw_patches, read
+from shared.report import installed
 from skl_sae import MLPBackpropClassifier, SparseAutoencoder
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
@@ -101,13 +101,12 @@ def autoencoder(name, title, X, n_hidden, output="logistic", **params):
 
 
 def load(options, name):
-    """X and y of a file of ``--data``, training rows first; None and a word if not there."""
-    path = options.data and Path(options.data) / f"{name}.npz"
+    """What `read` finds in a file of ``--data``; None and a word if it is not there."""
+    path = options.data and options.data / f"{name}.npz"
     if path is None or not path.exists():
         print(f"{name}.npz not found: left out (see --data)", flush=True)
         return None
-    with np.load(path, allow_pickle=False) as file:
-        return file["X"], file["y"], int(file["n_train"])
+    return read(path)
 
 
 def grey_patches(options, output="logistic", size=12):
@@ -115,10 +114,7 @@ def grey_patches(options, output="logistic", size=12):
     loaded = load(options, "natural_tiles512")
     if loaded is None:
         return None
-    X = draw_patches(loaded[0], 5_000 if options.quick else 80_000, size)
-    X -= X.mean(axis=1, keepdims=True)
-    limit = 3 * X.std()
-    X = (np.clip(X, -limit, limit) / limit + 1) * np.float32(0.4) + np.float32(0.1)
+    X = course_patches(draw_patches(loaded[0], 5_000 if options.quick else 80_000, size))
     name = "patches" if output == "logistic" else "patches-linear"
     return autoencoder(name, "Image patches", X, 100, output, lam=1e-4, beta=3.0, rho=0.05)
 
@@ -127,27 +123,14 @@ def colour_patches(options, size=8):
     """Whitened colour patches of scikit-learn's photographs, or None."""
     if not installed("PIL"):
         return None
-    from sklearn.datasets import load_sample_images
-
-    images = np.array(load_sample_images().images)
-    X = draw_patches(images, 2_000 if options.quick else 100_000, size) / np.float32(255)
+    n_patches = 2_000 if options.quick else 100_000
+    X = draw_patches(bundled_photographs(), n_patches, size) / np.float32(255)
     X -= X.mean(axis=0)
     variances, axes = np.linalg.eigh(X.T @ X / len(X))
     X @= ((axes / np.sqrt(variances + 0.1)) @ axes.T).astype(X.dtype)
     return autoencoder(
         "colour", "Whitened colour patches", X, 400, "identity", lam=3e-3, beta=5.0, rho=0.035
     )
-
-
-def draw_patches(images, n_patches, size=8, seed=0):
-    """Random patches, flattened in C order, channels last, each as a row of float32."""
-    rng = np.random.default_rng(seed)
-    height, width = images.shape[1:3]
-    which = rng.integers(len(images), size=n_patches)
-    tops = rng.integers(height - size + 1, size=n_patches)
-    lefts = rng.integers(width - size + 1, size=n_patches)
-    cut = [images[i, r : r + size, c : c + size].ravel() for i, r, c in zip(which, tops, lefts)]
-    return np.array(cut, dtype=np.float32)
 
 
 def fashion(options):

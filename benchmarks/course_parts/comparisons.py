@@ -3,8 +3,12 @@
 import time
 
 import numpy as np
-from course_data import load_images
-from course_exercises import (
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from course_parts.data import load_images
+from course_parts.exercises import (
     LAMS,
     PENALTIES,
     iterations,
@@ -12,13 +16,10 @@ from course_exercises import (
     percent,
     pretrain,
     softmax,
-    timed,
     tuned,
 )
-from course_pictures import save_curve
-from sklearn.model_selection import train_test_split
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
+from course_parts.pictures import save_curve
+from shared.measure import timed
 
 PEERS = [("adam", "relu"), ("adam", "logistic"), ("lbfgs", "relu"), ("lbfgs", "logistic")]
 HIDDEN_LAM, EARLY = 1e-5, 30

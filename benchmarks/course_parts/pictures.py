@@ -1,7 +1,8 @@
 """Pictures of the course: filters as grids, and test errors over the number of labels."""
 
 import numpy as np
-from report import installed
+
+from shared.report import installed
 
 
 def save_filters(filters, shape, path, n_most=400):

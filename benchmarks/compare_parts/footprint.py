@@ -3,18 +3,20 @@
 Each figure comes from a fresh Python process.
 """
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from report import Section
 from threadpoolctl import threadpool_limits
+
+from shared.measure import fresh, in_turn, kib
+from shared.report import Section
 
 SIZES = (64, 25)
 MEMORY_NOTE = (
@@ -24,15 +26,6 @@ MEMORY_NOTE = (
 )
 ROWS_NOTE = "L-BFGS on all rows, {} iterations. Goal: ten times the rows take at most 10.5 times."
 IMPORT_NOTE = "Beyond what is imported already; medians. Goal: at most 15 ms."
-
-
-def fresh(function, *args, module=__name__):
-    """What a function of a module beside this one returns in a new process."""
-    code = f"import json, {module} as m; print(json.dumps(m.{function}(*{args!r})))"
-    folder = Path(__file__).parent
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout)
 
 
 def model_of(name, max_iter):
@@ -53,18 +46,11 @@ def fit(name, n_rows, max_iter, threads, before=lambda: None):
     """A few iterations on random rows; the model, the seconds, and what ``before()`` gave."""
     X = np.random.default_rng(0).random((n_rows, SIZES[0]), dtype=np.float32)
     data = (X, X) if name == "scikit-learn" else (X,)
-    with warnings.catch_warnings(), threadpool_limits(threads, "blas"):
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), threadpool_limits(threads, "blas"):
         model_of(name, 1).fit(*(part[:1000] for part in data))  # imports, threads
         noted, start = before(), time.perf_counter()
         model = model_of(name, max_iter).fit(*data)
     return model, time.perf_counter() - start, noted
-
-
-def kib(key):
-    """A line of /proc/self/status: VmRSS is the memory now, VmHWM its peak."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key))
 
 
 def peak_mib(name, n_rows, max_iter, threads):
@@ -89,7 +75,7 @@ def memory(options):
     rows = []
     for name, max_iter in names.items():
         peaks = [
-            fresh("peak_mib", name, n_rows, max_iter, options.threads)
+            fresh(__name__, "peak_mib", name, n_rows, max_iter, options.threads)
             for _ in range(options.rounds)
         ]
         rows.append({"contender": name, "MiB": float(np.median(peaks))})
@@ -103,10 +89,9 @@ def memory(options):
 def rows(options):
     """The comparison's section: time per iteration against the number of rows."""
     few, max_iter = (5_000 if options.quick else 100_000), 20
-    found = {few: [], 10 * few: []}
-    for _ in range(max(3, options.rounds)):
-        for n_rows, runs in found.items():
-            runs.append(fresh("per_iteration", n_rows, max_iter, options.threads))
+    run = partial(fresh, __name__, "per_iteration")
+    calls = {n: partial(run, n, max_iter, options.threads) for n in (few, 10 * few)}
+    found = in_turn(calls, max(3, options.rounds))
     times = {n_rows: np.array(runs)[:, 0] for n_rows, runs in found.items()}
     table = [
         {
@@ -138,10 +123,9 @@ def import_ms(before):
 
 def imports(options):
     """The comparison's section: what ``import skl_sae`` adds."""
-    found = {"sklearn": [], "sklearn.decomposition": [], "sklearn.neural_network": []}
+    modules = "sklearn", "sklearn.decomposition", "sklearn.neural_network"
+    calls = {module: partial(import_ms, module) for module in modules}
     import_ms("sklearn")  # compiles
-    for _ in range(3 if options.quick else 15):
-        for before, times in found.items():
-            times.append(import_ms(before))
+    found = in_turn(calls, 3 if options.quick else 15)
     table = [{"after import": k, "ms": float(np.median(v))} for k, v in found.items()]
     yield Section("import skl_sae", table, IMPORT_NOTE)

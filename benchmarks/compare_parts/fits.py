@@ -17,9 +17,11 @@ whole time, and the cell shows a bound (``>``).
 from functools import partial
 
 import numpy as np
-from contenders import ours, peers, record
-from data import colour_patches, fashion_autoencoder, grey_patches
-from report import Section, installed
+
+from compare_parts.peers import peers
+from shared.curves import middle, ours, race, time_to
+from shared.problems import colour_patches, fashion_autoencoder, grey_patches
+from shared.report import Section, installed
 
 SHARES = {"middling": 0.20, "close": 0.05}
 LOWEST = "lowest of a peer"
@@ -34,34 +36,9 @@ LINEAR_NOTE = (
 )
 
 
-def curve(points, value):
-    """Seconds and the lowest value so far."""
-    values = np.minimum.accumulate([value(theta) for _, theta in points])
-    return [round(t, 4) for t, _ in points], [float(f"{v:.7g}") for v in values]
-
-
-def time_to(curve, target):
-    """When the value was first at most the target; infinity if never."""
-    return next((t for t, v in zip(*curve) if v <= target), np.inf)
-
-
 def best_time(curves, names, target):
     """The shortest of their times to it."""
     return min(time_to(curves[name], target) for name in names)
-
-
-def race(problem, contenders, options):
-    """For each round the curve of every contender; some bring a problem of their own."""
-    rounds = []
-    for seed in range(options.rounds):
-        curves = {}
-        for name, run in contenders.items():
-            posed, run = run if isinstance(run, tuple) else (problem, run)
-            points = record(run, posed, seed, options.seconds)
-            curves[name] = curve(points, posed.value)
-            print(f"{problem.name}, seed {seed}, {name}: {curves[name][1][-1]:.6g}", flush=True)
-        rounds.append(curves)
-    return rounds
 
 
 def targets(curves, own, rivals, plateau):
@@ -77,11 +54,6 @@ def ratio(curves, own, rivals, target, limit):
     theirs, mine = best_time(curves, rivals, target), best_time(curves, own, target)
     mark = ">" if theirs == np.inf > mine else "<" if mine == np.inf > theirs else ""
     return min(theirs, limit) / min(mine, limit), mark
-
-
-def middle(pairs):
-    """The median by the first item; of two in the middle the lower."""
-    return sorted(pairs)[(len(pairs) - 1) // 2]
 
 
 def shown(number, mark):
@@ -142,7 +114,7 @@ def plot(curves, problem, aims, path):
 
 def compete(problem, contenders, own, rivals, options, note):
     """Run a race; its section, with a plot beside the results."""
-    rounds = race(problem, contenders, options)
+    rounds = race(problem, contenders, options.rounds, options.seconds)
     rows = standings(rounds, own, rivals, problem.plateau, options.seconds)
     if installed("matplotlib"):
         aims = targets(rounds[0], own, rivals, problem.plateau)

@@ -8,6 +8,8 @@ from sklearn import datasets
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler, normalize
 
+from shared.images import bundled_photographs, course_patches
+
 LINEAR = {"output_activation": "identity"}
 
 
@@ -222,10 +224,8 @@ def codes(X, n_components=30):
 
 
 def patches(size=8, step=16):
-    """Grey patches, each of mean 1/2, cut off at three standard deviations: the tutorial's."""
-    pictures = [image.mean(axis=2) for image in datasets.load_sample_images().images]
+    """Grey patches of scikit-learn's photographs."""
+    pictures = bundled_photographs().mean(axis=3)
     corners = product(range(0, 420, step), range(0, 632, step))
     X = np.array([p[r : r + size, c : c + size].ravel() for r, c in corners for p in pictures])
-    X -= X.mean(axis=1, keepdims=True)
-    limit = 3 * X.std()
-    return (np.clip(X, -limit, limit) / limit + 1) * 0.4 + 0.1
+    return course_patches(X)

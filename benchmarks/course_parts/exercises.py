@@ -4,18 +4,18 @@ A function takes the options of the command line and gives the rows of a table: 
 published, what comes out here, and what it took.
 """
 
-import time
 from functools import partial
 from math import prod
 
 import numpy as np
-from course_data import load_images, photographs, whitened
-from course_pictures import save_filters
-from data import draw_patches
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 
+from course_parts.data import load_images, photographs, whitened
+from course_parts.pictures import save_filters
+from shared.images import draw_patches
+from shared.measure import timed
 from skl_sae import (
     ConvolveAndPool,
     MLPBackpropClassifier,
@@ -39,13 +39,6 @@ CODES = (
 )
 SOFTMAX_LAM = 1e-4
 LAMS = [1e-5, 1e-4, 1e-3, 1e-2]
-
-
-def timed(call):
-    """What it returns, and its seconds."""
-    start = time.perf_counter()
-    result = call()
-    return result, time.perf_counter() - start
 
 
 def iterations(options, published):

@@ -1,26 +1,26 @@
 """Against scikit-learn's own networks: sections of the comparison.
 
-How times to the same value are found is told in ``bench_fit``. scikit-learn's weights are
+How times to the same value are found is told in ``fits.py``. scikit-learn's weights are
 recorded at each evaluation, trial points of its line search included.
 """
 
-import time
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from bench_fit import compete
-from contenders import ours
-from data import Problem, fashion, fashion_classifier, grey_patches
 from joblib.externals.loky import get_reusable_executor
-from report import Section
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
 
+from compare_parts.fits import compete
+from shared.curves import ours
+from shared.measure import in_turn, seconds, timed
+from shared.problems import Problem, fashion, fashion_classifier, grey_patches
+from shared.report import Section
 from skl_sae import MLPBackpropClassifier
 
 ENDLESS = {"max_iter": 10**6, "max_fun": 10**9, "tol": 1e-7, "n_iter_no_change": 10**6}
@@ -51,8 +51,7 @@ def scikit(model, corrected=False, dtype=np.float32):
         y = X if problem.y is None else problem.y
         network = replace_methods(model(problem, seed), problem, seed, trace, corrected)
         trace.begin()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
             network.fit(X, y)
 
     return run
@@ -132,11 +131,8 @@ def per_iteration(problem, options):
 def seconds_of_fit(model, X):
     """Per iteration."""
     y = (X,) if isinstance(model, MLPRegressor) else ()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        start = time.perf_counter()
-        model.fit(X, *y)
-    return (time.perf_counter() - start) / model.n_iter_
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        return seconds(lambda: model.fit(X, *y)) / model.n_iter_
 
 
 @dataclass(frozen=True)
@@ -198,18 +194,16 @@ def classifier(options):
 
 
 def grid_search(estimator, grid, n_jobs):
-    """Seconds and the best accuracy of a search on the digits, by five folds.
+    """The best accuracy of a search on the digits, by five folds, and its seconds.
 
     BLAS has one thread: with two, scikit-learn's network takes several times longer here.
     """
     X, y = load_digits(return_X_y=True)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     search = GridSearchCV(estimator, grid, cv=folds, n_jobs=n_jobs, refit=False)
-    with warnings.catch_warnings(), threadpool_limits(1, "blas"):
-        warnings.simplefilter("ignore")  # of convergence, and of the workers
-        start = time.perf_counter()
-        search.fit(X / 16, y)
-    return time.perf_counter() - start, search.best_score_
+    with warnings.catch_warnings(action="ignore"), threadpool_limits(1, "blas"):
+        _, took = timed(lambda: search.fit(X / 16, y))
+    return search.best_score_, took
 
 
 def grids(options):
@@ -227,18 +221,20 @@ def grids(options):
 def grid(options):
     """The comparison's section: many small fits, in one process and in two."""
     entries = grids(options)
-    found = {(name, n_jobs): [] for name in entries for n_jobs in (1, 2)}
-    for name, n_jobs in found:  # starts the workers
+    calls = {
+        (name, n_jobs): partial(grid_search, *entries[name], n_jobs)
+        for name in entries
+        for n_jobs in (1, 2)
+    }
+    for name, n_jobs in calls:  # starts the workers
         grid_search(entries[name][0], {"max_iter": [1]}, n_jobs)
-    for _ in range(options.rounds):
-        for name, n_jobs in found:
-            found[name, n_jobs].append(grid_search(*entries[name], n_jobs))
+    found = in_turn(calls, options.rounds)
     get_reusable_executor().shutdown(wait=True)
     rows = []
     for name in entries:
-        one, two = (np.array([t for t, _ in found[name, n_jobs]]) for n_jobs in (1, 2))
+        one, two = (np.array([t for _, t in found[name, n_jobs]]) for n_jobs in (1, 2))
         row = {"s, n_jobs=1": float(np.median(one)), "s, n_jobs=2": float(np.median(two))}
         row["n_jobs=1 / n_jobs=2"] = float(np.median(one / two))
-        best = f"{found[name, 2][0][1]:.4f}"
+        best = f"{found[name, 2][0][0]:.4f}"
         rows.append({"contender": name, **row, "best accuracy": best})
     yield Section("Grid search on the digits", rows, GRID_NOTE)

@@ -3,13 +3,14 @@
 import datetime
 import importlib
 import importlib.metadata
-import os
+import json
 import platform
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from threadpoolctl import threadpool_info
+
+from shared.measure import Disturbance
 
 PACKAGES = ["numpy", "scipy", "scikit-learn", "skl-sae", "torch", "jax", "optax", "onnxruntime"]
 
@@ -76,6 +77,37 @@ def rst(section):
     return "\n".join(lines) + "\n"
 
 
+def tell(sections, threads, out=None):
+    """Print each table as it comes, at last the machine; all so far go to the file ``out``."""
+    others, texts = Disturbance(), []
+    for section in sections:
+        texts.append(markdown(section))
+        print("\n" + texts[-1], flush=True)
+        if out:
+            out.write_text("\n".join([str(machine(threads)), *texts]))
+    print(machine(threads) | {"cores taken by other processes": others.cores()})
+
+
+def save(sections, options, name):
+    """The tables in files of ``--out``: ``name.md`` and ``.rst``, all figures in ``.json``."""
+    facts = about(options)
+    lines = "".join(f"- {key}: {value}\n" for key, value in facts.items())
+    saved = {"about": facts, "sections": [vars(section) for section in sections]}
+    texts = {
+        "md": "\n".join([lines, *map(markdown, sections)]),
+        "rst": "\n".join(map(rst, sections)),
+        "json": json.dumps(saved, indent=1),
+    }
+    for suffix, text in texts.items():
+        (options.out / f"{name}.{suffix}").write_text(text)
+
+
+def about(options):
+    """The machine, and what was asked for."""
+    asked = {key: str(value) for key, value in vars(options).items() if key != "out"}
+    return machine(options.threads) | asked
+
+
 def machine(threads):
     """Versions, processor, threads and date."""
     versions = {name: version(name) for name in PACKAGES}
@@ -88,34 +120,6 @@ def machine(threads):
         **{name: v for name, v in versions.items() if v},
         "blas": ", ".join(sorted({blas_name(lib) for lib in threadpool_info()})),
     }
-
-
-def busy_seconds():
-    """Processor seconds spent so far: by all processes, and by this one and its children.
-
-    None for all processes where the system does not tell. What the host of a virtual machine
-    takes away counts as well.
-    """
-    own, path = sum(os.times()[:4]), Path("/proc/stat")
-    if not path.exists():
-        return None, own
-    user, nice, system, _, _, *others = map(int, path.read_text().split(maxsplit=9)[1:9])
-    return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK"), own
-
-
-class Disturbance:
-    """How many cores others have kept busy since this was made: see `busy_seconds`."""
-
-    def __init__(self):
-        self.start, self.before = time.perf_counter(), busy_seconds()
-
-    def cores(self):
-        """None where the system does not tell."""
-        (all_now, own_now), (all_before, own_before) = busy_seconds(), self.before
-        if all_now is None:
-            return None
-        others = (all_now - all_before) - (own_now - own_before)
-        return round(max(others, 0) / (time.perf_counter() - self.start), 2)
 
 
 def version(package):

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import fetch_openml, load_digits, load_sample_images
+from sklearn.datasets import fetch_openml, load_digits
+
+from shared.images import bundled_photographs, read
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ class Images:
 def load_images(options):
     """The images of ``--data`` or ``--openml``, else scikit-learn's digits; at most ``--rows``."""
     if options.data:
-        with np.load(options.data, allow_pickle=False) as file:
-            X, y, n_train = file["X"], file["y"], int(file["n_train"])
+        X, y, n_train = read(options.data)
         images = _split(options.data.stem, _as_images(X), y, n_train)
     elif options.openml:
         X, y = fetch_openml("mnist_784", return_X_y=True, as_frame=False)
@@ -93,9 +94,8 @@ def _fewer(images, options):
 def photographs(options):
     """Pixels of photographs, (n, height, width, n_channels) from 0 to 255, and their title."""
     if options.data:
-        with np.load(options.data, allow_pickle=False) as file:
-            return _as_images(file["X"]), options.data.stem
-    return np.array(load_sample_images().images), "scikit-learn's photographs"
+        return _as_images(read(options.data)[0]), options.data.stem
+    return bundled_photographs(), "scikit-learn's photographs"
 
 
 def whitened(pictures, border=8, f0=0.4):
