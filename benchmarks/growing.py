@@ -18,10 +18,10 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from shared.command import parser
+from shared.curves import watched
 from shared.problems import fashion
 from shared.report import Section, tell
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
-from skl_sae.backprop.solvers import Watcher
 
 
 def parse():
@@ -38,26 +38,19 @@ def problems(X, y):
     yield "autoencoder, 784 → 50", SparseAutoencoder(50, lam=1e-3, rho=0.1), (X,)
 
 
-class Clock(Watcher):
-    """When each iteration has ended, and J there."""
-
-    def __init__(self):
-        self.start, self.points = time.perf_counter(), []
-
-    def end(self, so_far):
-        self.points.append((time.perf_counter() - self.start, so_far.value))
-        return False
-
-
 def fitted(estimator, data, grow, max_iter, seed):
     """J, seconds, and the times and values on the way."""
     params = {"growing_samples": grow, "max_iter": max_iter, "tol": 0, "random_state": seed}
     estimator.set_params(**params)
-    clock = Clock()
-    estimator._watcher = lambda watcher: clock
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+    start, points = time.perf_counter(), []
+
+    def note(so_far):
+        points.append((time.perf_counter() - start, so_far.value))
+
+    with watched(note), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
         estimator.fit(*data)
-    return estimator.loss_, time.perf_counter() - clock.start, clock.points
+    return estimator.loss_, time.perf_counter() - start, points
 
 
 def at(points, seconds):

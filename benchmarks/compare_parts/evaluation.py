@@ -20,6 +20,7 @@ from shared.measure import seconds
 from shared.report import Section, installed
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 
 SHAPES = [
     (60_000, 784, 196),
@@ -124,7 +125,7 @@ def contenders(shape, dtype, threads, peers):
     network = Network((d, h, d))
     theta = network.initialise(rng)
     small = theta.astype(dtype)
-    objective = Objective(network, X, lam=LAM, beta=BETA, rho=RHO, n_threads=threads)
+    objective = Objective(network, Rows(X, n_threads=threads), lam=LAM, beta=BETA, rho=RHO)
     runs = {"ours": lambda: objective(theta)}
     if peers:
         runs["textbook"] = textbook(X, small, network)

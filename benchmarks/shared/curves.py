@@ -9,11 +9,12 @@ estimators draw for this seed, and from their biases or, where it says so, from 
 import time
 import warnings
 from contextlib import suppress
+from unittest.mock import patch
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skl_sae.backprop.solvers import Watcher
+from skl_sae._estimator import Run
 
 # Points are recorded when the time has grown by this factor: evenly on a log scale.
 SPACING = 1.15
@@ -60,26 +61,23 @@ def ours(from_data=True, **params):
         if not from_data:
             model._start = lambda *_: problem.start(seed, from_data=False)
         data = (problem.X,) if problem.y is None else (problem.X, problem.y)
-        watch(model, trace)
         trace.begin()
-        with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        with (
+            watched(lambda so_far: trace(so_far.theta.copy)),
+            warnings.catch_warnings(action="ignore", category=ConvergenceWarning),
+        ):
             model.fit(*data)
         trace(lambda: problem.network.pack(model.coefs_, model.intercepts_), last=True)
 
     return run
 
 
-def watch(model, trace):
-    """Let an estimator of ours report its weights after each iteration, by a private hook.
+def watched(on_iteration):
+    """A context in which fits of ours call a function after each iteration, by a private hook.
 
     With variable projection theta has the output layer in it that belongs to the others.
     """
-
-    class Recorder(Watcher):
-        def end(self, so_far):
-            return trace(so_far.theta.copy)
-
-    model._watcher = lambda watcher: Recorder()
+    return patch.object(Run, "__call__", lambda run, so_far: on_iteration(so_far))
 
 
 def curve(points, value):

@@ -12,6 +12,7 @@ from shared.report import installed
 from skl_sae import MLPBackpropClassifier, SparseAutoencoder
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Problem:
         Y = None if self.y is None else label_binarize(self.y, classes=np.unique(self.y))
         Y = None if Y is None else Y.astype(self.X.dtype)
         params = self.objective_params | self.params
-        return Objective(self.network, self.X, Y, **params, n_threads=2)
+        return Objective(self.network, Rows(self.X, Y, n_threads=2), **params)
 
     def value(self, theta):
         """J of all rows, penalties included."""
