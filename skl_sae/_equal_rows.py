@@ -47,10 +47,9 @@ def merged(X, Y=None, s=None):
         some = np.flatnonzero(s)
         X, Y, s = X[some], Y if Y is None else Y[some], s[some]
     X = _canonical(X) if issparse(X) else X[:]
-    rng = np.random.default_rng(0)
-    keys = _keys(X, rng)
-    if Y is not None:
-        keys += _keys(Y, rng)
+    keys = _keys(X)
+    if Y is not None:  # X decides first, so that the order does not depend on the unit of y
+        keys = np.hstack([_keys(np.asarray(Y[:], float)), keys])
     order = np.lexsort(keys.T)
     first = np.flatnonzero(np.append(True, (np.diff(keys[order], axis=0) != 0).any(axis=1)))
     weights = np.ones(len(order)) if s is None else s[order].astype(float)
@@ -68,29 +67,43 @@ def _canonical(X):
     return X
 
 
-def _keys(rows, rng):
+def _keys(rows):
     """For each row Σ hash(x) r modulo 2⁶⁴, with two random odd numbers r for each column."""
+    rng = np.random.default_rng(rows.shape[1])
     factors = rng.integers(2**63, size=(rows.shape[1], 2), dtype=np.uint64) * 2 + 1
+    unit = _exponent_of_largest(rows.data if issparse(rows) else rows)
     if not issparse(rows):
-        return np.concatenate([_hashed(block) @ factors for block in chunks(rows, HASHED)])
+        return np.concatenate([_hashed(block, unit) @ factors for block in chunks(rows, HASHED)])
     n_rows = max(1, N_ENTRIES * rows.shape[0] // max(1, rows.nnz))
     return np.concatenate(
-        [_sparse_keys(rows[part], factors) for part in row_blocks(rows.shape[0], n_rows)]
+        [_sparse_keys(rows[part], unit, factors) for part in row_blocks(rows.shape[0], n_rows)]
     )
 
 
-def _sparse_keys(rows, factors):
+def _sparse_keys(rows, unit, factors):
     """The same sums over the entries that are there: zero has the hash zero."""
-    terms = _hashed(rows.data)[:, np.newaxis] * factors[rows.indices]
+    terms = _hashed(rows.data, unit)[:, np.newaxis] * factors[rows.indices]
     ends = np.zeros((len(terms) + 1, 2), np.uint64)
     np.cumsum(terms, axis=0, out=ends[1:])
     return ends[rows.indptr[1:]] - ends[rows.indptr[:-1]]
 
 
-def _hashed(values):
-    """The bits of numbers, spread over 64; of zero of either sign they are zero."""
-    values = np.ascontiguousarray(values if values.dtype.kind == "f" else values.astype(float))
-    bits = (values + 0).view(f"u{values.dtype.itemsize}").astype(np.uint64)
+def _bits(values):
+    """The bits of floating point numbers; of zero of either sign they are zero."""
+    return (np.ascontiguousarray(values) + 0).view(f"u{values.dtype.itemsize}").astype(np.uint64)
+
+
+def _exponent_of_largest(values):
+    """The exponent of the largest size, at its place in the bits of a number."""
+    largest = max(values.max(), -values.min()) if values.size else values.dtype.type(0)
+    n_fraction = np.uint64(np.finfo(values.dtype).nmant)
+    return _bits(np.atleast_1d(largest)) >> n_fraction << n_fraction
+
+
+def _hashed(values, unit):
+    """The bits of numbers, in a unit that is a power of two, spread over 64."""
+    bits = _bits(values)
+    bits += (SPREAD[0] - unit) * (bits != 0)  # the factor, lest a power of two looks like zero
     for factor in SPREAD:
         bits ^= bits >> np.uint64(31)
         bits *= factor

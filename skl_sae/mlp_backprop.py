@@ -223,7 +223,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Labels, a 0/1 matrix of labels, or real numbers.
         """
-        return self._targets.decide(self._raw_output(X))
+        Z = self._raw_output(X)  # or raise, where there is no fit
+        return self._targets.decide(Z)
 
     @available_if(_is_classification)
     @by_chunks
@@ -244,7 +245,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             Columns in the order of ``classes_``. With several labels each column is the
             probability of one label.
         """
-        return self._targets.probabilities(self._raw_output(X))[0]
+        Z = self._raw_output(X)
+        return self._targets.probabilities(Z)[0]
 
     @available_if(_is_classification)
     @by_chunks
@@ -261,7 +263,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         ndarray of shape (n_samples, n_classes)
             Log-probabilities.
         """
-        P, log_P = self._targets.probabilities(self._raw_output(X))
+        Z = self._raw_output(X)
+        P, log_P = self._targets.probabilities(Z)
         return np.where(P > 0.5, np.log(np.maximum(P, 0.5)), log_P)
 
     @by_chunks

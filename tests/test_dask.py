@@ -30,8 +30,8 @@ from skl_sae import (
     PatchNormalizer,
     SparseAutoencoder,
     ZCAWhitening,
+    _estimator,
     _threads,
-    base,
 )
 from skl_sae._dask import ChunkedRows, _sums_of_chunk
 from skl_sae.backprop.passes import LossPass
@@ -432,8 +432,8 @@ def test_a_task_takes_one_thread(monkeypatch):
         taken.append(arguments[-1])
         return original(*arguments)
 
-    original = base.propagate
-    monkeypatch.setattr(base, "propagate", propagate)
+    original = _estimator.propagate
+    monkeypatch.setattr(_estimator, "propagate", propagate)
     with _threads.blas_on_one_thread():
         monkeypatch.setattr(_threads._Holders, "allowed", 2)  # before
         sae.transform(X)

@@ -51,9 +51,21 @@ def test_the_order_of_the_rows_and_their_zeros_do_not_matter(form):
     assert_array_equal(found[2], expected[2])
 
 
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_the_order_has_no_unit(form, dtype):
+    X, y = RNG.normal(size=(200, 3)).astype(dtype), RNG.normal(size=(200, 1))
+    X[:, 1] = 0
+    expected, targets, _ = merged(form(X), y)
+    for power in (-20, 30):
+        rows, scaled, _ = merged(form(np.ldexp(X, power)), np.ldexp(y, 5 * power))
+        assert abs(rows - np.ldexp(1.0, power) * expected).max() == 0
+        assert_array_equal(scaled, np.ldexp(targets, 5 * power))
+
+
 def test_rows_are_equal_only_if_their_targets_are():
     X, Y = np.zeros((4, 2)), np.array([[0], [1], [0], [2**40]])
-    rows, targets, weights = merged(X, Y)
+    _, targets, weights = merged(X, Y)
     assert sorted(targets.ravel()) == [0, 1, 2**40]
     assert sorted(weights) == [1, 1, 2]
     X, Y = np.array([[1.0], [2.0]]), np.array([[2.0], [1.0]])  # the same numbers, exchanged
