@@ -8,7 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from ._compat import Interval
-from .backprop.activations import STEEPNESS
+from .backprop.activations import ACTIVATIONS, STEEPNESS, look_up
 from .base import BackpropEstimator, check_weights, no_nan
 from .mlp_backprop import MLPBackprop
 
@@ -143,7 +143,7 @@ def find_network(estimator, caller):
 
 def default_threshold(network):
     """The activity above which a unit counts as active, if the user names none."""
-    return 0.1 if network.activation_ in STEEPNESS else 0.0
+    return _reading(network)[1]
 
 
 def describe_units(network, X, sample_weight=None, threshold=None):
@@ -167,7 +167,7 @@ def describe_units(network, X, sample_weight=None, threshold=None):
         The share of the rows in which so many units are active.
     """
     X = network._check_input(X)
-    threshold = _check_threshold(network, threshold)
+    activity, threshold = _reading(network)[0], _check_threshold(network, threshold)
     weights = check_weights(sample_weight, X)
     weights = np.ones(X.shape[0]) if weights is None else weights.astype(float)
     of_block = {}  # combined in order: the same bits for any number of threads
@@ -175,7 +175,7 @@ def describe_units(network, X, sample_weight=None, threshold=None):
     def measure(rows, block, Z):
         counts = weights[rows] > 0
         if counts.any():
-            on, off = _activity(no_nan(Z[counts], block), network.activation_)
+            on, off = activity(no_nan(Z[counts], block), network.activation_)
             of_block[rows.start] = _statistics(on, off, weights[rows][counts], threshold)
 
     network._over_blocks(measure, X, _code_layers(network), "identity")
@@ -205,13 +205,29 @@ def _code_layers(network):
     return slice(network.transform_layer_ + 1)
 
 
-def _activity(Z, activation):
-    """The activity of raw outputs, and 1 - activity, exact where the unit is saturated."""
-    if activation in STEEPNESS:
-        Z = STEEPNESS[activation] * Z
-        return expit(Z), expit(-Z)
-    on = np.maximum(Z, 0) if activation == "relu" else np.abs(Z)
-    return on, np.full_like(on, np.nan)
+def _rate(Z, activation):
+    """The rate of raw outputs, and 1 - rate, exact where the unit is saturated."""
+    Z = STEEPNESS[activation] * Z
+    return expit(Z), expit(-Z)
+
+
+def _size(Z, activation):
+    """The size of the activation of raw outputs; it has no end where it is saturated."""
+    ACTIVATIONS[activation](Z, np.empty_like(Z))
+    return np.abs(Z), np.full_like(Z, np.nan)
+
+
+# The activity of each activation, and above which of it a unit counts as active by default.
+ACTIVITY = {
+    "logistic": (_rate, 0.1),
+    "tanh": (_rate, 0.1),
+    "relu": (_size, 0.0),
+    "identity": (_size, 0.0),
+}
+
+
+def _reading(network):
+    return look_up(ACTIVITY, network.activation_, "ACTIVITY of skl_sae/diagnostics.py")
 
 
 def _statistics(on, off, s, threshold):

@@ -34,6 +34,7 @@ from ._estimator import (
 from ._targets import Standardised, StandardisedRows, mean_and_scale
 from ._tasks import without_callbacks
 from .backprop.blocks import in_precision, propagate
+from .backprop.losses import LOSSES
 from .backprop.network import Network
 from .backprop.solvers import Result
 from .base import (
@@ -277,7 +278,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     _parameter_constraints = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "task": [StrOptions({"classification", "regression"})],
-        "loss": [StrOptions({"auto", "log_loss", "squared_error"})],
+        "loss": [StrOptions({"auto", *(loss for loss, _ in LOSSES)})],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "scale_targets": ["boolean"],
         **BackpropEstimator._parameter_constraints,

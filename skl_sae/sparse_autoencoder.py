@@ -16,11 +16,11 @@ from ._estimator import check_floats
 from ._tasks import without_callbacks
 from ._threads import alone
 from ._warn import warn
+from .backprop.activations import RANGES
 from .backprop.blocks import LazyRows, as_floats, chunks, dense, row_blocks
+from .backprop.losses import DECODERS
 from .backprop.network import Network
 from .base import BackpropEstimator, all_or_nothing, check_weights, exact_weights, no_nan
-
-RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
 
 
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEstimator):
@@ -193,8 +193,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     _parameter_constraints = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         **BackpropEstimator._parameter_constraints,
-        "output_activation": [StrOptions({"logistic", "tanh", "identity"})],
-        "loss": [StrOptions({"squared_error", "log_loss"})],
+        "output_activation": [StrOptions({output for _, output in DECODERS})],
+        "loss": [StrOptions({loss for loss, _ in DECODERS})],
         "tied_weights": ["boolean"],
     }
 
@@ -447,7 +447,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         return objective
 
     def _warn_out_of_range(self, X):
-        low, high = RANGES.get(self.output_activation, (-np.inf, np.inf))
+        low, high = RANGES[self.output_activation]
         slack = np.sqrt(np.finfo(X.dtype).eps)  # scalers miss the ends by rounding
         if np.isfinite(low) and any(
             smallest < low - slack or largest > high + slack for smallest, largest in _ranges(X)

@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 
 from .activations import ACTIVATIONS, STEEPNESS
 from .blocks import Lanes, LazyRows, dense
-from .losses import get_loss
+from .losses import get_loss, target_range
 from .network import Network, affine, backward, forward
 from .once import once
 from .penalties import kl_sparsity, weight_decay
@@ -214,7 +214,7 @@ class Objective:
     @np.errstate(all="ignore")
     def best_constant(self):
         """The raw output of the best constant, and J₀."""
-        cut = (0, 1) if self.loss == "log_loss" else None
+        cut = target_range(self.loss)
         same = self.Y is None and cut is None
         columns = self._columns_of_X if same else self._columns(self._targets, cut)
         return best_constant(self.loss, self.output_activation, columns)

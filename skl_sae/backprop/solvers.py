@@ -141,7 +141,7 @@ def minimise(objective, theta0, *, solver="lbfgs", watcher=None, **options):
         ``objective(theta) -> (value, gradient)``.
     theta0 : ndarray of shape (n_params,)
         Start; it is not changed.
-    solver : {"lbfgs", "cg", "sgd"}
+    solver : str, default="lbfgs"
         A key of `SOLVERS`.
     watcher : Watcher, default=None
         Told when an iteration begins and ends; it can stop the solver.
