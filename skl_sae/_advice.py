@@ -2,13 +2,13 @@
 
 import numpy as np
 from scipy.sparse import issparse
-from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 
 from ._dask import Chunks
 from ._warn import warn
-from .backprop.activations import RANGES, STEEPNESS
+from .backprop.activations import RANGES, STEEPEST, STEEPNESS, look_up
 from .backprop.blocks import chunks
+from .backprop.losses import get_loss
 from .backprop.penalties import kl_sparsity, weight_decay
 from .exceptions import CollapseWarning
 
@@ -177,7 +177,7 @@ def _cause(sae, objective, result):
         advice = "Take fewer units, or another random_state"
     if objective.output_activation == "identity":
         return f"{advice}; or scale X, for example by StandardScaler."
-    if objective.loss == "log_loss":
+    if objective.loss != "squared_error":
         return f"{advice}."
     return f"{advice}; or use output_activation='identity', or loss='log_loss' for data in [0, 1]."
 
@@ -206,21 +206,18 @@ def bearable_decay(objective):
     sigma = _largest_singular_value(
         X - np.average(X, axis=0, weights=s), -_delta(objective, X, z), s
     )
-    k = STEEPNESS.get(objective.network.activation)
-    steep = 1.0 if k is None else k**2 / 4
-    flat = steep * 4 * objective.rho * (1 - objective.rho) if k and objective.beta > 0 else steep
+    activation, where = objective.network.activation, "STEEPEST of skl_sae/backprop/activations.py"
+    steep = flat = look_up(STEEPEST, activation, where)
+    if objective.beta > 0:  # f' = k² rate (1 - rate)
+        flat = steep * 4 * objective.rho * (1 - objective.rho)
     return flat * sigma, steep * sigma
 
 
 def _delta(objective, Y, z):
     """The gradient of the loss by the raw output, for the best constant."""
-    if objective.output_activation == "identity":
-        return z - Y
-    k = STEEPNESS[objective.output_activation]
-    rate = expit(k * z)
-    if objective.loss == "log_loss":
-        return rate - np.clip(Y, 0, 1)
-    return (k * rate - (k - 1) - Y) * (k**2 * rate * (1 - rate))
+    Z = np.tile(z, (len(Y), 1))
+    get_loss(objective.loss, objective.output_activation)(Z, Y, np.empty_like(Z))
+    return Z
 
 
 def _largest_singular_value(A, B, s, n_steps=30):

@@ -167,8 +167,8 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         if self.beta > 0 and self.activation not in STEEPNESS:
             raise ValueError(
                 f"beta={self.beta} asks for a sparse code, which needs "
-                f"activation='logistic' or 'tanh', not {self.activation!r}; set beta=0 "
-                "or change the activation."
+                f"activation={' or '.join(map(repr, STEEPNESS))}, not {self.activation!r}; "
+                "set beta=0 or change the activation."
             )
         if self.growing_samples is True and self.solver != "lbfgs":
             raise ValueError(

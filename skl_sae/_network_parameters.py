@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator
 
 from ._compat import Interval
 from ._parameters import COUNT, NOT_NEGATIVE, SHARED, Parameter, choice
+from .backprop.losses import LOSSES
 
 NETWORK = SHARED | {
     "hidden_layer_sizes": Parameter(
@@ -23,14 +24,14 @@ each label), or real numbers (one or more columns). `MLPBackpropClassifier` and
 `MLPBackpropRegressor` fix it.""",
     ),
     "loss": Parameter(
-        *choice(["log_loss", "squared_error"], "auto"),
+        *choice(dict.fromkeys(loss for loss, _ in LOSSES), "auto"),
         """\
 For regression "auto" is "squared_error". For classification it is "log_loss", or
 "squared_error" where ``output_activation`` is given: that fits the outputs to 0/1
 targets (tanh outputs to targets of -1 and 1), as the tutorial does.""",
     ),
     "output_activation": Parameter(
-        *choice(["logistic", "tanh", "identity"], "auto"),
+        *choice([output for loss, output in LOSSES if loss == "squared_error"], "auto"),
         """\
 Activation of the last layer, for squared error. "auto" is "identity" for regression;
 for classification it is "logistic", and with "log_loss" softmax where a row has one

@@ -235,10 +235,10 @@ class Reals:
 
     def _in_unit(self, Y, sample_weight):
         """Mean 0 and variance 1, or from one end of the range of the outputs to the other."""
-        if self.output_activation not in RANGES:
+        low, high = RANGES[self.output_activation]
+        if not np.isfinite(high - low):
             mean, scale = mean_and_scale(Y, sample_weight)
             return replace(self, offset=mean, scale=scale)
-        low, high = RANGES[self.output_activation]
         smallest, largest = bounds(Y, sample_weight)
         scale = (largest - smallest) / (high - low)
         scale = np.where((scale > 0) & np.isfinite(scale), scale, 1.0)

@@ -11,7 +11,7 @@ from ._compat import Interval
 from ._estimator import BackpropEstimator
 from ._validation import no_nan
 from ._weights import check_weights
-from .backprop.activations import STEEPNESS
+from .backprop.activations import ACTIVATIONS, STEEPNESS, look_up
 from .mlp_backprop import MLPBackprop
 
 # A unit whose standard deviation is below this share of its mean says little about a row.
@@ -145,7 +145,7 @@ def find_network(estimator, caller):
 
 def default_threshold(network):
     """The activity above which a unit counts as active, if the user names none."""
-    return 0.1 if network.activation_ in STEEPNESS else 0.0
+    return _reading(network)[1]
 
 
 def describe_units(network, X, sample_weight=None, threshold=None):
@@ -169,7 +169,7 @@ def describe_units(network, X, sample_weight=None, threshold=None):
         The share of the rows in which so many units are active.
     """
     X = network._check_input(X)
-    threshold = _check_threshold(network, threshold)
+    activity, threshold = _reading(network)[0], _check_threshold(network, threshold)
     weights = check_weights(sample_weight, X)
     weights = np.ones(X.shape[0]) if weights is None else weights.astype(float)
     of_block = {}  # combined in order: the same bits for any number of threads
@@ -177,7 +177,7 @@ def describe_units(network, X, sample_weight=None, threshold=None):
     def measure(rows, block, Z):
         counts = weights[rows] > 0
         if counts.any():
-            on, off = _activity(no_nan(Z[counts], block), network.activation_)
+            on, off = activity(no_nan(Z[counts], block), network.activation_)
             of_block[rows.start] = _statistics(on, off, weights[rows][counts], threshold)
 
     network._over_blocks(measure, X, _code_layers(network), "identity")
@@ -207,13 +207,29 @@ def _code_layers(network):
     return slice(network.transform_layer_ + 1)
 
 
-def _activity(Z, activation):
-    """The activity of raw outputs, and 1 - activity, exact where the unit is saturated."""
-    if activation in STEEPNESS:
-        Z = STEEPNESS[activation] * Z
-        return expit(Z), expit(-Z)
-    on = np.maximum(Z, 0) if activation == "relu" else np.abs(Z)
-    return on, np.full_like(on, np.nan)
+def _rate(Z, activation):
+    """The rate of raw outputs, and 1 - rate, exact where the unit is saturated."""
+    Z = STEEPNESS[activation] * Z
+    return expit(Z), expit(-Z)
+
+
+def _size(Z, activation):
+    """The size of the activation of raw outputs; it has no end where it is saturated."""
+    ACTIVATIONS[activation](Z, np.empty_like(Z))
+    return np.abs(Z), np.full_like(Z, np.nan)
+
+
+# The activity of each activation, and above which of it a unit counts as active by default.
+ACTIVITY = {
+    "logistic": (_rate, 0.1),
+    "tanh": (_rate, 0.1),
+    "relu": (_size, 0.0),
+    "identity": (_size, 0.0),
+}
+
+
+def _reading(network):
+    return look_up(ACTIVITY, network.activation_, "ACTIVITY of skl_sae/diagnostics.py")
 
 
 def _statistics(on, off, s, threshold):

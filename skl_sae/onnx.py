@@ -16,13 +16,20 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from .backprop.activations import look_up
 from .convolution import ConvolveAndPool, _regions
 from .mlp_backprop import MLPBackprop
 from .mlp_tasks import MLPBackpropClassifier, MLPBackpropRegressor
 from .preprocessing import PatchNormalizer, ZCAWhitening
 from .sparse_autoencoder import SparseAutoencoder
 
-ACTIVATIONS = {"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "identity": "Identity"}
+# The nodes of each activation.
+ACTIVATIONS = {
+    "logistic": lambda graph, Z: graph.add("Sigmoid", Z),
+    "tanh": lambda graph, Z: graph.add("Tanh", Z),
+    "relu": lambda graph, Z: graph.add("Relu", Z),
+    "identity": lambda graph, Z: graph.add("Identity", Z),
+}
 
 # What can be exported of each class; the first without being asked for.
 METHODS = {
@@ -317,7 +324,7 @@ def _convert(scope, operator, container):
 def _layers(graph, A, coefs, intercepts, *activations):
     for W, b, activation in zip(coefs, intercepts, activations, strict=True):
         Z = graph.add("Add", graph.add("MatMul", A, W), b)
-        A = graph.add(ACTIVATIONS[activation], Z)
+        A = look_up(ACTIVATIONS, activation, "ACTIVATIONS of skl_sae/onnx.py")(graph, Z)
     return A
 
 

@@ -19,10 +19,8 @@ from ._threads import alone
 from ._validation import check_floats, no_nan
 from ._weights import check_weights, exact_weights
 from .backprop.blocks import LazyRows, as_floats, dense, row_blocks
+from .backprop.losses import DECODERS
 from .backprop.network import Network
-
-# Output activations that reproduce real numbers.
-DECODERS = ("logistic", "tanh", "identity")
 
 PARAMETERS = SHARED | {
     "n_components": Parameter([COUNT], "int", "Number of hidden units: the length of a code."),
@@ -38,13 +36,13 @@ Weight decay λ ≥ 0. Biases are not decayed. Its default and that of
         text='Hidden activation f. "relu" and "identity" need ``beta=0``.'
     ),
     "output_activation": Parameter(
-        *choice(DECODERS),
+        *choice(dict.fromkeys(output for _, output in DECODERS)),
         """\
 Output activation g. "logistic" suits data in [0, 1], "tanh" data in [-1, 1],
 "identity" (the linear decoder) any scaled data.""",
     ),
     "loss": Parameter(
-        *choice(["squared_error", "log_loss"]),
+        *choice(dict.fromkeys(loss for loss, _ in DECODERS)),
         """\
 L. "log_loss" is the cross-entropy of each feature; it needs
 ``output_activation="logistic"``, and features outside [0, 1] count as 0 or 1.""",

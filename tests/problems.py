@@ -5,13 +5,17 @@ from itertools import product
 
 import numpy as np
 
-from skl_sae.backprop.activations import STEEPNESS
-from skl_sae.backprop.losses import LOSSES
+from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
+from skl_sae.backprop.losses import DECODERS, LOSSES
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 17, 5, 3
+
+# The losses that a classifier may have, and the outputs of a decoder with squared error.
+LABEL_LOSSES = [loss for loss, output in LOSSES if output == "logistic"]
+OUTPUTS = [output for loss, output in DECODERS if loss == "squared_error"]
 
 
 def make_objective(
@@ -55,9 +59,7 @@ def take(objective, index):
 def table():
     """Keyword arguments of `make_objective` for the whole table."""
     depths = [(), (4,), (4, 3), (3, 2, 4)]
-    for pair, activation, hidden, weighted in product(
-        LOSSES, ["logistic", "tanh", "relu", "identity"], depths, [False, True]
-    ):
+    for pair, activation, hidden, weighted in product(LOSSES, ACTIVATIONS, depths, [False, True]):
         for beta in [0.0, 2.0] if activation in STEEPNESS and hidden else [0.0]:
             yield {
                 "pair": pair,
@@ -74,9 +76,8 @@ def table():
             "beta": 0.0,
             "lam": (0.0, 0.2, 0.7),
         }
-    decoders = [pair for pair in LOSSES if pair[1] != "softmax"]
     for pair, activation, beta, weighted in product(
-        decoders, STEEPNESS, [0.0, 2.0], [False, True]
+        DECODERS, STEEPNESS, [0.0, 2.0], [False, True]
     ):
         yield {
             "pair": pair,

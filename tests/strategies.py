@@ -14,6 +14,9 @@ from skl_sae import (
     SparseAutoencoder,
     ZCAWhitening,
 )
+from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
+from skl_sae.backprop.losses import DECODERS
+from skl_sae.backprop.solvers import SOLVERS
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -136,10 +139,9 @@ def weights(draw, n_rows):
 
 
 @st.composite
-def common(draw, activations=("logistic", "tanh", "relu", "identity")):
+def common(draw):
     """Hyperparameters that all networks have."""
-    activation = draw(one_of(*activations))
-    solver = draw(one_of("lbfgs", "lbfgs", "cg", "sgd"))
+    activation, solver = draw(one_of(*ACTIVATIONS)), draw(one_of("lbfgs", *SOLVERS))
     params = {
         "activation": activation,
         "solver": solver,
@@ -151,7 +153,7 @@ def common(draw, activations=("logistic", "tanh", "relu", "identity")):
         "n_init": draw(one_of(1, 1, 2)),
         "random_state": draw(st.integers(0, 5)),
     }
-    if activation in ("logistic", "tanh"):
+    if activation in STEEPNESS:
         params["beta"] = draw(one_of(3.0, 0, 1e-4, 1e10, 1e300))
     if solver == "sgd":
         params["learning_rate"] = draw(one_of(0.1, 1e-3, 1e-300, 1e3, 1e300))
@@ -174,8 +176,7 @@ def projected(draw, params):
 def autoencoders(draw):
     """An unfitted SparseAutoencoder whose parameters go together."""
     params = draw(common())
-    pairs = ("squared_error", "logistic"), ("squared_error", "tanh"), ("log_loss", "logistic")
-    pair = draw(one_of(*pairs, ("squared_error", "identity"), ("squared_error", "identity")))
+    pair = draw(one_of(*DECODERS, ("squared_error", "identity")))
     params["loss"], params["output_activation"] = pair
     params["tied_weights"] = draw(st.booleans())
     if pair[1] == "identity" and not params["tied_weights"]:

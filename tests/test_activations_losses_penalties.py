@@ -3,19 +3,21 @@
 import mpmath as mp
 import numpy as np
 import pytest
+from reference import KINKED, definition, row_loss
 
-from skl_sae.backprop.activations import ACTIVATIONS, apply_output, logistic_pair
+from skl_sae.backprop.activations import (
+    ACTIVATIONS,
+    RANGES,
+    STEEPEST,
+    STEEPNESS,
+    apply_output,
+    logistic_pair,
+)
 from skl_sae.backprop.losses import LOSSES, get_loss
 from skl_sae.backprop.penalties import kl_sparsity, weight_decay
 
 mp.mp.dps = 700
 POINTS = [-708.3, -700.0, -40.0, -20.0, -3.0, -1e-3, 0.0, 1e-9, 0.5, 5.0, 20.0, 36.0, 40.0, 700.0]
-EXACT = {
-    "logistic": lambda z: 1 / (1 + mp.exp(-z)),
-    "tanh": mp.tanh,
-    "relu": lambda z: max(z, mp.mpf(0)),
-    "identity": lambda z: z,
-}
 
 
 def exactly(function, points):
@@ -27,14 +29,24 @@ def exactly(function, points):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_and_its_slope(name):
-    points = [p for p in POINTS if not (name == "relu" and p == 0)]
-    if name == "tanh":
-        points = [p for p in points if abs(p) < 300]  # beyond, its slope underflows
+    points = [p for p in POINTS if not (name in KINKED and p == 0)]
+    k = STEEPNESS.get(name, 1)
+    points = [p for p in points if k * abs(p) < 709]  # beyond, the slope underflows
     A, slope = np.array([points]), np.empty((1, len(points)))
     ACTIVATIONS[name](A, slope)
-    value, derivative = exactly(EXACT[name], points)
+    value, derivative = exactly(definition(name, mp), points)
     np.testing.assert_allclose(A[0], value, rtol=1e-14)
     np.testing.assert_allclose(slope[0], derivative, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_range_and_steepest_slope(name):
+    A = np.array([[-1e30, *np.linspace(-40, 40, 801), 1e30]])
+    slope = np.empty_like(A)
+    ACTIVATIONS[name](A, slope)
+    ends = np.clip(RANGES[name], -1e30, 1e30)
+    np.testing.assert_allclose([A.min(), A.max()], ends, rtol=1e-12, atol=1e-12)
+    assert slope.max() == pytest.approx(STEEPEST[name], rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -52,8 +64,9 @@ def test_both_sides_of_the_logistic_unit_are_exact(k):
     Z = np.array([[p for p in POINTS if abs(p * k) < 709]])
     on, off = np.empty_like(Z), np.empty_like(Z)
     logistic_pair(Z, k, on, off)
-    np.testing.assert_allclose(on[0], exactly(EXACT["logistic"], k * Z[0])[0], rtol=1e-13)
-    np.testing.assert_allclose(off[0], exactly(EXACT["logistic"], -k * Z[0])[0], rtol=1e-13)
+    logistic = definition("logistic", mp)
+    np.testing.assert_allclose(on[0], exactly(logistic, k * Z[0])[0], rtol=1e-13)
+    np.testing.assert_allclose(off[0], exactly(logistic, -k * Z[0])[0], rtol=1e-13)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -69,19 +82,6 @@ def test_softmax_rows_sum_to_one_at_any_size():
     np.testing.assert_allclose(A, [[1, 0, 0], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]])
 
 
-def exact_row_loss(pair, z, y):
-    loss, output = pair
-    z, y = [mp.mpf(v) for v in z], [mp.mpf(v) for v in y]
-    if output == "softmax":
-        total = mp.fsum(mp.exp(v) for v in z)
-        return -mp.fsum(t * mp.log(mp.exp(v) / total) for v, t in zip(z, y, strict=True))
-    a = [EXACT[output](v) for v in z]
-    if loss == "squared_error":
-        return mp.fsum((p - t) ** 2 for p, t in zip(a, y, strict=True)) / 2
-    off = [EXACT[output](-v) for v in z]
-    return -mp.fsum(t * mp.log(p) + (1 - t) * mp.log(q) for p, q, t in zip(a, off, y, strict=True))
-
-
 ROWS = [[0.3, -0.2, 1.0], [40.0, -40.0, 0.0], [-90.0, 60.0, 59.0], [300.0, -300.0, -1.0]]
 TARGETS = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.2, 0.5, 0.3]]
 
@@ -92,11 +92,12 @@ TARGETS = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.2, 0.5, 0.3]]
 def test_loss_and_its_delta(pair, z, y):
     delta, scratch = np.array([z]), np.empty((1, 3))
     per_row = LOSSES[pair](delta, np.array([y]), scratch)
-    assert per_row[0] == pytest.approx(float(exact_row_loss(pair, z, y)), rel=1e-12, abs=0)
+    z, y = [mp.mpf(v) for v in z], [mp.mpf(v) for v in y]
+    assert per_row[0] == pytest.approx(float(row_loss(z, y, pair, mp)), rel=1e-12, abs=0)
     for k in range(3):
 
         def along(v, k=k):
-            return exact_row_loss(pair, [*z[:k], v, *z[k + 1 :]], y)
+            return row_loss([*z[:k], v, *z[k + 1 :]], y, pair, mp)
 
         exact = float(mp.diff(along, z[k], h=mp.mpf(10) ** -330))
         assert delta[0, k] == pytest.approx(exact, rel=1e-12, abs=1e-15)

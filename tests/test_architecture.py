@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import reference
 
 import skl_sae
+from skl_sae import diagnostics, onnx
+from skl_sae.backprop import activations, losses, start
 
 ROOT = Path(skl_sae.__file__).parent
+PAGE = (Path(__file__).parents[1] / "docs" / "architecture.rst").read_text()
 FILES = sorted(ROOT.rglob("*.py"))
 # Each file may import from those above it only.
 ORDER = [
@@ -127,6 +131,29 @@ def test_private_helpers_of_scikit_learn_come_through_one_file():
         return [m for m in imports(path) if m.startswith("sklearn.") and "._" in m]
 
     assert [module_name(path) for path in FILES if private(path)] == ["_compat"]
+
+
+NAMES = set(activations.ACTIVATIONS)
+LOSSES = {loss for loss, _ in losses.LOSSES}
+TABLES = {
+    "RANGES of skl_sae/backprop/activations.py": (activations.RANGES, NAMES),
+    "STEEPEST of skl_sae/backprop/activations.py": (activations.STEEPEST, NAMES),
+    "ACTIVITY of skl_sae/diagnostics.py": (diagnostics.ACTIVITY, NAMES),
+    "ACTIVATIONS of skl_sae/onnx.py": (onnx.ACTIVATIONS, NAMES),
+    "ACTIVATIONS of tests/reference.py": (reference.ACTIVATIONS, NAMES),
+    "RATES of tests/reference.py": (reference.RATES, set(activations.STEEPNESS)),
+    "TARGET_RANGES of skl_sae/backprop/losses.py": (losses.TARGET_RANGES, LOSSES),
+    "BEST_CONSTANTS of skl_sae/backprop/start.py": (start.BEST_CONSTANTS, set(losses.LOSSES)),
+    "LOSSES of tests/reference.py": (reference.LOSSES, set(losses.LOSSES)),
+}
+
+
+@pytest.mark.parametrize("where", TABLES)
+def test_each_activation_and_each_loss_has_its_line(where):
+    """As the architecture page lists them."""
+    table, names = TABLES[where]
+    assert set(table) == names, f"lines are missing in {where}, or are too many"
+    assert {word for word in where.split() if f"``{word}``" not in PAGE} == {"of"}
 
 
 def test_functions_are_short():

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import LABEL_LOSSES, OUTPUTS
 from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
@@ -29,7 +30,9 @@ from skl_sae import (
     check_gradient,
     code_diagnostics,
 )
+from skl_sae.backprop.activations import ACTIVATIONS, RANGES, STEEPNESS
 from skl_sae.backprop.objective import Objective
+from skl_sae.backprop.solvers import SOLVERS
 from skl_sae.exceptions import CollapseWarning
 
 pytestmark = [  # of fits of five iterations
@@ -384,7 +387,7 @@ def test_regression_has_no_log_loss():
 
 
 @each_estimator
-@pytest.mark.parametrize("activation", ["relu", "identity"])
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name not in STEEPNESS])
 def test_sparsity_needs_a_bounded_activation(estimator, activation):
     estimator = clone(estimator).set_params(activation=activation, beta=0.1)
     with pytest.raises(ValueError, match=r"beta=0.1 .* needs activation='logistic' or 'tanh'"):
@@ -392,7 +395,7 @@ def test_sparsity_needs_a_bounded_activation(estimator, activation):
 
 
 @each_estimator
-@pytest.mark.parametrize("solver", ["lbfgs", "cg"])
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "sgd"])
 def test_partial_fit_exists_for_sgd_only(estimator, solver):
     assert hasattr(clone(estimator).set_params(solver="sgd"), "partial_fit")
     estimator = clone(estimator).set_params(solver=solver)
@@ -842,11 +845,12 @@ def test_tied_weights_go_on_from_tied_weights_alone():
 # -- range of the decoder ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("activation", "low"), [("logistic", 0), ("tanh", -1)])
+@pytest.mark.parametrize("activation", [name for name in OUTPUTS if np.isfinite(RANGES[name][0])])
 @pytest.mark.parametrize("convert", [np.asarray, csr_array])
-def test_data_outside_the_range_of_the_decoder_warn_and_fit(activation, low, convert):
-    estimator = sae(output_activation=activation)
-    with pytest.warns(UserWarning, match=rf"outside \[{low}, 1\].*MinMaxScaler.*identity") as seen:
+def test_data_outside_the_range_of_the_decoder_warn_and_fit(activation, convert):
+    estimator, (low, high) = sae(output_activation=activation), RANGES[activation]
+    words = rf"outside \[{low}, {high}\].*MinMaxScaler.*identity"
+    with pytest.warns(UserWarning, match=words) as seen:
         fit(estimator, convert(3 * X))
     assert [w.filename for w in seen if w.category is UserWarning] == [__file__]
     assert estimator.predict(X).shape == X.shape
@@ -874,8 +878,8 @@ huge = pytest.mark.parametrize("data", HUGE.values(), ids=HUGE)
 
 @pytest.mark.filterwarnings("ignore:X has values outside:UserWarning")
 @huge
-@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
-@pytest.mark.parametrize("output_activation", ["logistic", "tanh", "identity"])
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("output_activation", OUTPUTS)
 def test_overflow_of_the_autoencoder_asks_for_scaling(data, solver, output_activation):
     estimator = sae(solver=solver, output_activation=output_activation)
     before = dict(vars(estimator))
@@ -885,7 +889,7 @@ def test_overflow_of_the_autoencoder_asks_for_scaling(data, solver, output_activ
 
 
 @huge
-@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_overflow_of_a_network_asks_for_scaling(data, solver, early_stopping):
     estimator = regressor(solver=solver, activation="relu", early_stopping=early_stopping)
@@ -914,8 +918,8 @@ def test_targets_of_every_magnitude_are_fitted_alike(scale, early_stopping):
 
 
 @huge
-@pytest.mark.parametrize("activation", ["logistic", "tanh", "relu", "identity"])
-@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("estimator", [classifier(), regressor()], ids=repr)
 def test_huge_data_are_fitted_or_refused_clearly(estimator, data, activation, solver):
     """A bounded activation may bear them; no RuntimeWarning of NumPy comes through."""
@@ -1088,7 +1092,7 @@ def interrupt_after(n_calls, monkeypatch, error=KeyboardInterrupt):
 
 @each_estimator
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 def test_interrupted_first_fit_leaves_nothing(estimator, solver, error, monkeypatch):
     estimator = clone(estimator).set_params(solver=solver)
     before = dict(vars(estimator))
@@ -1155,7 +1159,7 @@ def test_every_method_of_an_unfitted_estimator_says_so(estimator):
 
 
 @each_estimator
-@pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_one_warning_at_max_iter(estimator, solver, n_init):
     estimator = clone(estimator).set_params(solver=solver, max_iter=2, tol=1e-9, n_init=n_init)
@@ -1261,7 +1265,7 @@ def test_output_that_is_no_number_is_refused(estimator):
             getattr(fitted, name)(np.full((2, 4), 1e308))
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("loss", LABEL_LOSSES)
 def test_probabilities_of_infinite_scores_are_refused(loss):
     net = MLPBackpropClassifier((2,), activation="relu", loss=loss, max_iter=2, random_state=0)
     rows = np.random.default_rng(0).uniform(size=(9, 4))

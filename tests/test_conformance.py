@@ -7,6 +7,7 @@ import pytest
 import sklearn
 import sklearn.utils.estimator_checks as sk_checks
 from numpy.testing import assert_allclose
+from problems import OUTPUTS
 from scipy.sparse import csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -20,6 +21,8 @@ from skl_sae import (
     SparseAutoencoder,
     ZCAWhitening,
 )
+from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
+from skl_sae.backprop.solvers import SOLVERS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -44,6 +47,8 @@ def generic(**params):
     return MLPBackprop(**{"hidden_layer_sizes": (5,), "max_iter": 15, **params})
 
 
+OTHER_SOLVERS = [solver for solver in SOLVERS if solver not in ("lbfgs", "sgd")]
+WITHOUT_RATE = [activation for activation in ACTIVATIONS if activation not in STEEPNESS]
 SGD = {"solver": "sgd", "learning_rate": 0.5, "max_iter": 50}
 SGD_REGRESSION = {"solver": "sgd", "learning_rate": 0.1, "max_iter": 100}
 
@@ -56,39 +61,36 @@ DEFAULTS = [
     MLPBackpropRegressor(()),
 ]
 AUTOENCODERS = [
-    sae(solver="cg"),
+    *[sae(solver=solver) for solver in OTHER_SOLVERS],
     sae(solver="sgd"),
     sae(solver="sgd", batch_size=8),
-    sae(output_activation="tanh"),
-    sae(output_activation="identity"),
+    *[sae(output_activation=output) for output in OUTPUTS if output != "logistic"],
     sae(loss="log_loss"),
     sae(tied_weights=True),
     sae(activation="tanh", output_activation="tanh", rho=0.3),
-    sae(activation="relu", output_activation="identity", beta=0),
+    *[sae(activation=name, output_activation="identity", beta=0) for name in WITHOUT_RATE],
     sae(activation="identity", output_activation="identity", beta=0, tied_weights=True),
     sae(n_init=2),
 ]
 CLASSIFIERS = [
-    classifier(solver="cg"),
+    *[classifier(solver=solver) for solver in OTHER_SOLVERS],
     classifier(**SGD),
     classifier(solver="sgd", learning_rate=0.3, batch_size=10),
     classifier(loss="squared_error", max_iter=20),
     classifier(activation="logistic", beta=0.1, rho=0.3, max_iter=20),
     classifier(activation="tanh", beta=0.1, rho=0.3),
-    classifier(activation="relu"),
-    classifier(activation="identity"),
+    *[classifier(activation=activation) for activation in WITHOUT_RATE],
     classifier(hidden_layer_sizes=(6, 4)),
     classifier(early_stopping=True, validation_fraction=0.4),
     classifier(class_weight="balanced"),
     classifier(n_init=2),
 ]
 REGRESSORS = [
-    regressor(solver="cg"),
+    *[regressor(solver=solver) for solver in OTHER_SOLVERS],
     regressor(**SGD_REGRESSION),
     regressor(solver="sgd", learning_rate=0.1, batch_size=10),
     regressor(activation="logistic", beta=0.1, rho=0.3, max_iter=20),
-    regressor(activation="relu"),
-    regressor(activation="identity"),
+    *[regressor(activation=activation) for activation in WITHOUT_RATE],
     regressor(hidden_layer_sizes=(6, 4)),
     regressor(scale_targets=False),
     regressor(early_stopping=True, validation_fraction=0.4),

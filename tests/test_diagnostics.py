@@ -5,6 +5,7 @@ from math import inf, log
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from reference import rate
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -15,7 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, minmax_scale
 
 from skl_sae import CodeDisplay, MLPBackpropClassifier, SparseAutoencoder, code_diagnostics
-from skl_sae.diagnostics import describe_units
+from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
+from skl_sae.diagnostics import ACTIVITY, describe_units
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -25,11 +27,10 @@ DIGITS, LABELS = load_digits(return_X_y=True)
 X = minmax_scale(DIGITS)[:150]
 WEIGHTS = np.random.default_rng(0).integers(0, 4, size=len(X))
 NAMES = ["mean_activation", "variance", "kl", "l0", "dead", "saturated", "collapsed"]
-ACTIVATIONS = ["logistic", "tanh", "relu", "identity"]
 
 
 def fit(activation="logistic", X=X, **params):
-    beta = 1.0 if activation in ("logistic", "tanh") else 0.0
+    beta = 1.0 if activation in STEEPNESS else 0.0
     sae = SparseAutoencoder(
         6, activation=activation, beta=beta, rho=0.2, lam=1e-3, max_iter=30, random_state=0
     )
@@ -54,16 +55,11 @@ def with_code(code, activation="logistic", rho=0.05):
 
 def in_loops(sae, X, s, threshold):
     """The table of the docstring, one number at a time."""
-    to_activity = {
-        "logistic": float,
-        "tanh": lambda a: (a + 1) / 2,
-        "relu": float,
-        "identity": abs,
-    }
-    has_rate = sae.activation in ("logistic", "tanh")
+    has_rate = sae.activation in STEEPNESS
+    activity = rate(sae.activation) if has_rate else abs
     units = {name: [] for name in NAMES}
     for unit in sae.transform(X).T:
-        u = [to_activity[sae.activation](a) for a in unit]
+        u = [activity(a) for a in unit]
         counted = [v for v, w in zip(u, s, strict=True) if w > 0]
         mean = sum(w * v for v, w in zip(u, s, strict=True)) / sum(s)
         variance = sum(w * (v - mean) ** 2 for v, w in zip(u, s, strict=True)) / sum(s)
@@ -300,6 +296,13 @@ def test_one_number_as_a_scorer():
     search = GridSearchCV(SparseAutoencoder(4, max_iter=5), {"rho": [0.05, 0.3]}, cv=2)
     search.set_params(scoring=sparse_enough).fit(X)
     assert np.isfinite(search.best_score_)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.2])
+def test_an_activation_without_activity_says_where_it_is_missing(threshold, monkeypatch):
+    monkeypatch.delitem(ACTIVITY, "tanh")
+    with pytest.raises(NotImplementedError, match="'tanh' is missing in ACTIVITY of skl_sae/diag"):
+        code_diagnostics(fit("tanh"), X, threshold=threshold)
 
 
 def test_bad_input():

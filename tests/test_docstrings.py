@@ -1,6 +1,7 @@
 """Public docstrings are complete numpydoc, checked by numpydoc's own validation."""
 
 import inspect
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
 
 import skl_sae
+from skl_sae._compat import StrOptions
 
 # What scikit-learn does not ask for either: one-line summaries may span lines, sections
 # "See Also" and "Extended Summary" are optional, examples belong to the class.
@@ -82,6 +84,17 @@ def test_the_documented_defaults_are_the_real_ones(name):
             if line.strip().startswith(f"{parameter.name} : ")
         )
         assert line.endswith(f"default={shown}"), line
+
+
+@each_name
+def test_the_documented_names_are_those_that_are_allowed(name):
+    """Which come from the tables of activations, losses and solvers."""
+    cls = getattr(skl_sae, name)
+    for parameter in ClassDoc(cls)["Parameters"]:
+        rules = cls._parameter_constraints[parameter.name]
+        allowed = {name for rule in rules if isinstance(rule, StrOptions) for name in rule.options}
+        documented = re.findall(r'"(\w+)"', parameter.type.split(", default")[0])
+        assert sorted(documented) == sorted(allowed), parameter.name
 
 
 def test_the_package_needs_no_docstrings():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import LABEL_LOSSES
 from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -46,6 +47,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skl_sae import MLPBackprop, MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae.backprop.solvers import SOLVERS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -96,7 +98,7 @@ EACH = [sae(), classifier(), regressor()]
 SUPERVISED = EACH[1:]
 each_estimator = pytest.mark.parametrize("estimator", EACH, ids=lambda e: type(e).__name__)
 each_supervised = pytest.mark.parametrize("estimator", SUPERVISED, ids=lambda e: type(e).__name__)
-each_solver = pytest.mark.parametrize("solver", ["lbfgs", "cg", "sgd"])
+each_solver = pytest.mark.parametrize("solver", SOLVERS)
 
 
 # -- pipelines, searches, compositions ---------------------------------------------------
@@ -697,7 +699,7 @@ def test_integer_weights_equal_repeated_rows(estimator, solver, beta):
 # -- kinds of y --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("loss", LABEL_LOSSES)
 @pytest.mark.parametrize("y", [NAMES, NAMES.astype(object), LABELS + 5, LABELS.astype(float)])
 def test_multiclass(y, loss):
     fitted = classifier(loss=loss, max_iter=100).fit(X, y)
@@ -710,7 +712,7 @@ def test_multiclass(y, loss):
     assert fitted.out_activation_ == ("softmax" if loss == "log_loss" else "logistic")
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("loss", LABEL_LOSSES)
 @pytest.mark.parametrize("names", [["no", "yes"], [-1, 1], [False, True]])
 def test_binary(names, loss):
     y = np.array(names)[(LABELS == 2).astype(int)]
@@ -723,7 +725,7 @@ def test_binary(names, loss):
     assert fitted.score(X, y) > 0.9
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("loss", LABEL_LOSSES)
 def test_multilabel(loss):
     Y = np.c_[LABELS == 2, X[:, 0] > 0.5, LABELS == 0].astype(int)
     fitted = classifier(loss=loss, max_iter=200).fit(X, Y)

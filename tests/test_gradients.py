@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 from problems import TABLE, make_objective, name, with_rows
+from reference import KINKED
 
+from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
 from skl_sae.backprop.gradient_check import compare_gradient
 from skl_sae.backprop.rows import Rows
 
-SMOOTH = [case for case in TABLE if case.get("activation") != "relu"]
-RELU = [case for case in TABLE if case.get("activation") == "relu"]
+SMOOTH = [case for case in TABLE if case.get("activation") not in KINKED]
+NOT_SMOOTH = [case for case in TABLE if case.get("activation") in KINKED]
 
 
 def check(objective, theta, **options):
@@ -19,18 +21,32 @@ def check(objective, theta, **options):
     )
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_slope_of_an_activation(activation):
+    """It is that of the function itself, whatever that is; no point is zero."""
+
+    def f(Z):
+        slope = np.empty_like(Z)
+        ACTIVATIONS[activation](Z, slope)
+        return Z, slope
+
+    Z, step = np.linspace(-6, 6, 30).reshape(3, 10), 1e-5
+    difference = (f(Z + step)[0] - f(Z - step)[0]) / (2 * step)
+    np.testing.assert_allclose(f(Z)[1], difference, rtol=1e-8, atol=1e-10)
+
+
 @pytest.mark.parametrize("case", SMOOTH, ids=name)
 def test_gradient(case):
     assert check(*make_objective(**case)).max_relative_error <= 1e-7
 
 
-@pytest.mark.parametrize("case", RELU, ids=name)
-def test_gradient_of_relu(case):
+@pytest.mark.parametrize("case", NOT_SMOOTH, ids=name)
+def test_gradient_with_kinks(case):
     """Away from the kinks, which a step of 1e-6 seldom meets; rounding is larger there."""
     assert check(*make_objective(**case), epsilon=1e-6).max_relative_error <= 1e-6
 
 
-@pytest.mark.parametrize("activation", ["logistic", "tanh"])
+@pytest.mark.parametrize("activation", STEEPNESS)
 @pytest.mark.parametrize("bias", [-200.0, -30.0, 30.0, 200.0])
 @pytest.mark.parametrize("tied", [False, True])
 def test_gradient_at_saturation(activation, bias, tied):
@@ -42,12 +58,12 @@ def test_gradient_at_saturation(activation, bias, tied):
     intercepts[0][1] = bias
     assert check(objective, theta).max_relative_error <= 1e-7
     gradient = objective.network.unpack(objective(theta)[1])[1][0]
-    k = 1 if activation == "logistic" else 2
+    k = STEEPNESS[activation]
     push = (1 - objective.rho) if bias > 0 else -objective.rho
     assert gradient[1] == pytest.approx(k * 2.0 * push, rel=1e-3)
 
 
-@pytest.mark.parametrize("activation", ["logistic", "tanh"])
+@pytest.mark.parametrize("activation", STEEPNESS)
 @pytest.mark.parametrize("bias", [-1e5, 1e5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_beyond_the_floor_value_and_gradient_are_cut_together(activation, bias, dtype):

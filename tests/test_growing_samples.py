@@ -11,7 +11,7 @@ from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencod
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
-from skl_sae.backprop.solvers import SHARES
+from skl_sae.backprop.solvers import SHARES, SOLVERS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -82,7 +82,7 @@ def test_auto_grows_where_there_are_many_rows(monkeypatch):
     assert len(tuned.fit(DIGITS, LABELS).stage_lengths_) == 1
 
 
-@pytest.mark.parametrize("solver", ["cg", "sgd"])
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if name != "lbfgs"])
 def test_only_lbfgs_grows(solver):
     with pytest.raises(ValueError, match="growing_samples=True needs solver='lbfgs'"):
         clone(SAE).set_params(solver=solver).fit(DIGITS)

@@ -3,11 +3,13 @@
 import doctest
 import re
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpydoc.validate import validate
+from problems import LABEL_LOSSES, OUTPUTS
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -29,6 +31,8 @@ from skl_sae import (
     SparseAutoencoder,
     ZCAWhitening,
 )
+from skl_sae import onnx as ours
+from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
 from skl_sae.onnx import METHODS, register
 
 onnx = pytest.importorskip("onnx", reason="the export needs onnx")
@@ -38,7 +42,6 @@ skl2onnx = pytest.importorskip("skl2onnx", reason="the export needs skl2onnx")
 PAGE = Path(__file__).parents[1] / "docs" / "onnx.rst"
 N_ROWS, N_FEATURES = 60, 12
 TOLERANCE = {"float32": 1e-6, "float64": 1e-13}
-ACTIVATIONS = ["logistic", "tanh", "relu", "identity"]
 NO_ZIPMAP = {"zipmap": False}
 TRANSFORM = {"method": "transform"}
 
@@ -124,11 +127,11 @@ def test_every_public_estimator_is_covered():
 
 @pytest.mark.parametrize(
     ("activation", "output_activation"),
-    list(zip(ACTIVATIONS, ["logistic", "identity", "identity", "tanh"])),
+    list(zip(ACTIVATIONS, cycle(OUTPUTS))),
 )
 @pytest.mark.parametrize("method", METHODS[SparseAutoencoder])
 def test_autoencoder(activation, output_activation, method, X):
-    beta = 3.0 if activation in ("logistic", "tanh") else 0.0
+    beta = 3.0 if activation in STEEPNESS else 0.0
     sae = autoencoder(activation=activation, output_activation=output_activation, beta=beta)
     sae.fit(X)
     given = sae.transform(X) if method == "inverse_transform" else X
@@ -139,7 +142,7 @@ def test_the_code_is_the_default(X):
     assert_exported(autoencoder(tied_weights=True).fit(X), X)
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("loss", LABEL_LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "strings", "multilabel"])
 def test_classifier(kind, activation, loss, X):
@@ -244,7 +247,7 @@ def test_convolution_of_a_network(pipe, X):
 # -- saturation ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "squared_error"])
+@pytest.mark.parametrize("loss", LABEL_LOSSES)
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_saturated_probabilities(kind, loss, X):
     """Small ones are right to their last digits, down to where they underflow."""
@@ -491,6 +494,16 @@ def test_an_encoder_of_which_skl2onnx_exports_something_else(X):
     conv = ConvolveAndPool(encoder, image_shape=(3, 4), patch_shape=(2, 2)).fit(X)
     with pytest.raises(ValueError, match="can't be exported with the encoder KMeans"):
         convert(conv, X)
+
+
+@pytest.mark.parametrize("X", ["float32"], indirect=True)
+def test_an_activation_without_nodes_says_where_they_are_missing(X, monkeypatch):
+    monkeypatch.delitem(ours.ACTIVATIONS, "tanh")
+    sae = autoencoder(activation="tanh").fit(X)
+    with pytest.raises(
+        NotImplementedError, match="'tanh' is missing in ACTIVATIONS of skl_sae/onn"
+    ):
+        convert(sae, X)
 
 
 # -- register ------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from skl_sae import (
     SparseAutoencoder,
     ZCAWhitening,
 )
+from skl_sae.backprop.activations import ACTIVATIONS, RANGES, STEEPNESS
 from skl_sae.exceptions import CollapseWarning
 
 # What a fit may say of data and parameters that are valid each on its own.
@@ -38,7 +39,6 @@ TOO_LARGE = r"X is so (large|small) that its squares (over|under)flow: scale it"
 OUTPUT = r"X is so large that the output of the network overflows: scale X"
 OVERFLOW = r"The result overflows in float(32|64): scale X, or (set|choose) "
 SINGULAR = r"covariance of X is singular.*set epsilon > 0"
-RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "identity": (-np.inf, np.inf)}
 
 
 def quietly(call):
@@ -213,7 +213,7 @@ def test_fine_tuning_does_not_rise_above_pretraining(data):
     X = data.draw(draws.matrices(rows=(2, 14)))
     net, template = data.draw(draws.networks(MLPBackpropClassifier)), draws.autoencoders()
     encoder = data.draw(template).set_params(activation=net.activation, max_iter=2)
-    if net.activation in ("relu", "identity"):
+    if net.activation not in STEEPNESS:
         encoder.set_params(beta=0)
     net.set_params(early_stopping=False, pretraining=encoder, n_init=1)
     y, words = data.draw(draws.labels(len(X))), (*REFUSALS, "0 autoencoders|for 0 hidden layers")
@@ -236,7 +236,7 @@ def test_what_is_fitted_bears_any_rows(data):
     """In float64 and float32, of any magnitude: no number is missing, or a sentence says why."""
     cls = data.draw(draws.one_of(SparseAutoencoder, MLPBackpropClassifier, MLPBackpropRegressor))
     size = 2 if cls is SparseAutoencoder else (3, 2)
-    activation = data.draw(draws.one_of("logistic", "tanh", "relu", "identity"))
+    activation = data.draw(draws.one_of(*ACTIVATIONS))
     estimator = cls(size, activation=activation, beta=0, max_iter=5, random_state=0)
     quietly(lambda: estimator.fit(**FITTED))
     X = data.draw(draws.matrices(columns=(3, 3)))

@@ -4,18 +4,20 @@ import numpy as np
 import pytest
 import scipy.optimize
 from numpy.testing import assert_allclose, assert_array_equal
+from reference import definition, rate
 from scipy.sparse import csr_array
 from scipy.special import expit
 from sklearn.datasets import load_iris
 from sklearn.preprocessing import minmax_scale
 
 from skl_sae import SparseAutoencoder
+from skl_sae.backprop.activations import STEEPNESS
 from skl_sae.backprop.blocks import LazyRows
 from skl_sae.backprop.losses import LOSSES, get_loss
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
-from skl_sae.backprop.start import MARGIN, Columns, best_constant, power_of_two
+from skl_sae.backprop.start import BEST_CONSTANTS, MARGIN, Columns, best_constant, power_of_two
 
 RNG = np.random.default_rng(0)
 X = minmax_scale(load_iris().data)
@@ -41,6 +43,14 @@ def test_no_constant_output_is_better(loss, output_activation):
     found = scipy.optimize.minimize(mean_loss, np.zeros(3), tol=1e-12)
     assert value == pytest.approx(found.fun, rel=1e-9)
     assert mean_loss(z) == pytest.approx(value, rel=1e-9)
+
+
+def test_a_pair_without_a_best_constant_says_where_it_is_missing(monkeypatch):
+    monkeypatch.delitem(BEST_CONSTANTS, ("squared_error", "logistic"))
+    with pytest.raises(
+        NotImplementedError, match=r"'logistic'\) is missing in BEST_CONSTANTS of "
+    ):
+        SparseAutoencoder(2).fit(X)
 
 
 def test_a_constant_at_the_ends_of_the_range_or_beyond():
@@ -80,7 +90,7 @@ def test_columns_cut_to_limits():
     assert_array_equal(Columns.of(np.array([[-1.0], [3.0]]), limits=(0, 1)).mean, [0.5])
 
 
-@pytest.mark.parametrize("activation", ["logistic", "tanh"])
+@pytest.mark.parametrize("activation", STEEPNESS)
 @pytest.mark.parametrize("sizes", [(4, 7, 4), (4, 7, 5, 4)])
 def test_units_start_at_the_mean_activation_and_the_output_at_its_constant(activation, sizes):
     """Of the mean row, to rounding, whatever the weights of the rows."""
@@ -90,10 +100,10 @@ def test_units_start_at_the_mean_activation_and_the_output_at_its_constant(activ
     drawn, _ = network.unpack(network.initialise(np.random.RandomState(0)))
     assert all((W == D).all() for W, D in zip(coefs, drawn, strict=True))
     a, mean = np.average(X, axis=0, weights=S), np.average(X, axis=0, weights=S)
-    f = {"logistic": expit, "tanh": np.tanh}[activation]
+    f = definition(activation, np)
     for W, b in zip(coefs[:-1], intercepts[:-1]):
         a = f(a @ W + b)
-        assert_allclose(a, 0.1 if activation == "logistic" else -0.8, rtol=1e-12)
+        assert_allclose(rate(activation)(a), 0.1, rtol=1e-12)
     assert_allclose(expit(a @ coefs[-1] + intercepts[-1]), mean, rtol=1e-10)
 
 

@@ -4,7 +4,7 @@ Each hidden activation is a function ``f(Z, slope, s=None)`` that works in place
 the raw output ``Z`` into the activation ``A = f(Z)`` and fills ``slope`` with ``f'(Z)``.
 With weights ``s`` of the rows, the activations in `STEEPNESS` return the sums over the rows
 of both sides of each unit, ``(s @ on, s @ off)``; the others ignore it and return None.
-To add one, write the function and its line in `ACTIVATIONS`.
+`docs/architecture.rst` lists what to write to add one.
 """
 
 import numpy as np
@@ -74,12 +74,20 @@ def softmax(Z):
 
 ACTIVATIONS = {"logistic": logistic, "tanh": tanh, "relu": relu, "identity": identity}
 
+# The lowest and the highest value of each, and its largest slope.
+RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "identity": (-np.inf, np.inf)}
+STEEPEST = {"logistic": 1 / 4, "tanh": 1, "relu": 1, "identity": 1}
+
 # Activations whose mean can be read as a rate in (0, 1), as the KL penalty needs:
 # rate = logistic(k z) with this k, so that a = k rate - (k - 1).
 STEEPNESS = {"logistic": 1, "tanh": 2}
 
-# Of a bounded activation the ends, which it comes as near to as one likes.
-RANGES = {"logistic": (0, 1), "tanh": (-1, 1)}
+
+def look_up(table, key, where):
+    """What a table says of a name, or one sentence if it says nothing."""
+    if key not in table:
+        raise NotImplementedError(f"{key!r} is missing in {where}: add its line there.")
+    return table[key]
 
 
 def apply_output(Z, name):

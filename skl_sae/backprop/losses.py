@@ -5,14 +5,15 @@ loss L of every row and turns ``Z`` into ``delta`` = dL/dZ, the error that
 backpropagation starts from. ``scratch`` is an array like ``Z`` whose content is lost.
 
 The table `LOSSES` is keyed by (loss, output activation), because delta belongs to the
-pair: a pair without an entry is not supported.
+pair: a pair without an entry is not supported. `docs/architecture.rst` lists what to write
+to add one.
 """
 
 from functools import partial
 
 import numpy as np
 
-from .activations import logistic, logistic_pair, tanh
+from .activations import ACTIVATIONS, logistic, logistic_pair, look_up, tanh
 
 
 def squared_error_identity(Z, Y, scratch):
@@ -75,6 +76,17 @@ LOSSES = {
     ("log_loss", "logistic"): log_loss_logistic,
     ("log_loss", "softmax"): log_loss_softmax,
 }
+
+# The pairs that a decoder can have, whose output is elementwise.
+DECODERS = [pair for pair in LOSSES if pair[1] in ACTIVATIONS]
+
+# What targets mean: outside of this range its nearer end, if there is one.
+TARGET_RANGES = {"squared_error": None, "log_loss": (0, 1)}
+
+
+def target_range(loss):
+    """The range that the targets of a loss are cut to, or None."""
+    return look_up(TARGET_RANGES, loss, "TARGET_RANGES of skl_sae/backprop/losses.py")
 
 
 def get_loss(loss, output_activation):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .activations import ACTIVATIONS, STEEPNESS
+from .losses import target_range
 from .network import Network
 from .once import once
 from .passes import CodePass, LossPass
@@ -168,7 +169,7 @@ class Objective:
     @np.errstate(all="ignore")
     def best_constant(self):
         """The raw output of the best constant, and J₀."""
-        limits = (0, 1) if self.loss == "log_loss" else None  # as the loss cuts its targets
+        limits = target_range(self.loss)
         same = self._is_autoencoder and limits is None
         columns = self._columns if same else self.rows.columns(of_targets=True, limits=limits)
         return best_constant(self.loss, self.output_activation, columns)

@@ -122,7 +122,7 @@ def minimise(objective, theta0, *, solver="lbfgs", on_iteration=watch_nothing, *
         ``objective(theta) -> (value, gradient)``.
     theta0 : ndarray of shape (n_params,)
         Start; it is not changed.
-    solver : {"lbfgs", "cg", "sgd"}
+    solver : str, default="lbfgs"
         A key of `SOLVERS`.
     on_iteration : callable
         ``on_iteration(so_far) -> bool`` is called after each iteration with the `Result` that

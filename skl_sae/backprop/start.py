@@ -6,13 +6,13 @@ plateau. Here they start from the means of the data: each unit of a sparse code 
 activation ρ, the output at its best constant.
 """
 
-from functools import reduce
+from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr, logit
 
-from .activations import ACTIVATIONS, STEEPNESS
+from .activations import ACTIVATIONS, STEEPNESS, look_up
 from .blocks import chunks
 
 # A bounded output starts no nearer to the ends of its range: beyond, its slope is next to nothing.
@@ -73,18 +73,46 @@ def best_constant(loss, output_activation, columns):
     value : float
         J₀, the mean loss of the constant itself.
     """
+    where = "BEST_CONSTANTS of skl_sae/backprop/start.py"
+    return look_up(BEST_CONSTANTS, (loss, output_activation), where)(columns)
+
+
+def _squared_error(columns, best):
+    """J₀ of a constant output."""
+    return 0.5 * float((columns.variance + (columns.mean - best) ** 2).sum())
+
+
+def _of_linear_output(columns):
+    return columns.mean, _squared_error(columns, columns.mean)
+
+
+def _of_rates(columns, k):
+    """Squared error of a = k rate - (k - 1), rate = logistic(k z)."""
+    best = np.clip(columns.mean, 1 - k, 1)  # a mean in the range is itself, to the bit
+    z = logit(_inside((best + k - 1) / k)) / k
+    return z, _squared_error(columns, best)
+
+
+def _of_log_loss(columns):
     mean = columns.mean
-    if loss == "log_loss":
-        inside = np.clip(mean, MARGIN, 1 - MARGIN)
-        if output_activation == "softmax":
-            return np.log(inside), float(entr(mean).sum())
-        return logit(inside), float((entr(mean) + entr(1 - mean)).sum())
-    z, best = mean, mean
-    if output_activation in STEEPNESS:
-        k = STEEPNESS[output_activation]  # a = k rate - (k - 1), rate = logistic(k z)
-        best = np.clip(mean, 1 - k, 1)  # a mean in the range is itself, to the bit
-        z = logit(np.clip((best + k - 1) / k, MARGIN, 1 - MARGIN)) / k
-    return z, 0.5 * float((columns.variance + (mean - best) ** 2).sum())
+    return logit(_inside(mean)), float((entr(mean) + entr(1 - mean)).sum())
+
+
+def _of_softmax(columns):
+    return np.log(_inside(columns.mean)), float(entr(columns.mean).sum())
+
+
+def _inside(rates):
+    return np.clip(rates, MARGIN, 1 - MARGIN)
+
+
+BEST_CONSTANTS = {
+    ("squared_error", "logistic"): partial(_of_rates, k=STEEPNESS["logistic"]),
+    ("squared_error", "tanh"): partial(_of_rates, k=STEEPNESS["tanh"]),
+    ("squared_error", "identity"): _of_linear_output,
+    ("log_loss", "logistic"): _of_log_loss,
+    ("log_loss", "softmax"): _of_softmax,
+}
 
 
 def start_biases(network, coefs, mean, rho, z):
