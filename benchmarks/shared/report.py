@@ -96,7 +96,7 @@ def save(sections, options, name):
     texts = {
         "md": "\n".join([lines, *map(markdown, sections)]),
         "rst": "\n".join(map(rst, sections)),
-        "json": json.dumps(saved, indent=1),
+        "json": json.dumps(saved, indent=1, default=str),
     }
     for suffix, text in texts.items():
         (options.out / f"{name}.{suffix}").write_text(text)
@@ -104,8 +104,7 @@ def save(sections, options, name):
 
 def about(options):
     """The machine, and what was asked for."""
-    asked = {key: str(value) for key, value in vars(options).items() if key != "out"}
-    return machine(options.threads) | asked
+    return machine(options.threads) | {k: v for k, v in vars(options).items() if k != "out"}
 
 
 def machine(threads):
