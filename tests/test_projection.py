@@ -491,7 +491,7 @@ def test_five_stages_with_growing_samples():
 
 
 def test_no_weight_decay():
-    fitted = fit(SAE, IRIS, lam=0.0, tol=1e-5)
+    fitted = fit(SAE, IRIS, lam=0.0, tol=1e-7)
     assert fitted.converged_
     assert_honest(fitted, IRIS)
     objective, theta = objective_of(fitted, IRIS)
