@@ -98,6 +98,8 @@ REGRESSORS = [
 ]
 GENERIC = [
     generic(loss="squared_error", max_iter=20),
+    generic(output_activation="tanh", max_iter=20),
+    generic(task="regression", output_activation="logistic"),
     generic(task="regression", **SGD_REGRESSION),
     generic(**SGD),
 ]

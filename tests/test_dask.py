@@ -193,8 +193,8 @@ def test_on_every_scheduler(where, request):
 def test_other_numbers_are_converted_where_they_are(dtype):
     values = X.round().astype(dtype)
     local, chunked = objectives(CASES["autoencoder"][0], None, None, values)
-    assert chunked.X.dtype == local.X.dtype == ("f4" if dtype == "f4" else "f8")
-    assert chunked.X.array.dtype == np.dtype(dtype)
+    assert chunked.rows.dtype == local.rows.dtype == ("f4" if dtype == "f4" else "f8")
+    assert chunked.rows.X.array.dtype == np.dtype(dtype)
     theta = local.network.initialise(np.random.default_rng(1))
     same(chunked(theta), local(theta), rtol=1e-5 if dtype == "f4" else 1e-10)
 

@@ -30,6 +30,7 @@ STANDARD = {
     "pathlib",
     "re",
     "sys",
+    "textwrap",
     "threading",
     "time",
     "typing",
