@@ -166,6 +166,15 @@ def test_regressor(cls, kind, X):
     assert_exported(net, X, "predict")
 
 
+@pytest.mark.parametrize("output", ["logistic", "tanh"])
+def test_bounded_outputs(output, X):
+    net = network(MLPBackpropRegressor, output_activation=output).fit(X, targets("numbers", X))
+    assert_exported(net, X, "predict")
+    for kind in ("binary", "multiclass", "multilabel"):
+        net = network(MLPBackpropClassifier, output_activation=output).fit(X, targets(kind, X))
+        assert_labels_exported(net, X)
+
+
 @pytest.mark.parametrize("hidden", [(), (5, 4, 3)])
 @pytest.mark.parametrize("cls", [MLPBackprop, MLPBackpropClassifier])
 def test_depth(cls, hidden, X):
