@@ -121,11 +121,17 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         return validate_rows(self, X, accept_sparse="csr", **options)
 
     def _merge(self, X, Y, sample_weight):
-        """Equal rows as one, unless rows are in chunks, or drawn or split at random."""
-        at_random = self._by_batches() or getattr(self, "early_stopping", False)
-        if at_random or isinstance(X, Chunks):
+        """Equal rows as one, unless rows are drawn or split at random; the largest weight is one.
+
+        Rows in chunks stay as they are.
+        """
+        if isinstance(X, Chunks):
             return X, Y, sample_weight
-        return merged(X, Y, sample_weight)
+        if not (self._by_batches() or getattr(self, "early_stopping", False)):
+            X, Y, sample_weight = merged(X, Y, sample_weight)
+        if sample_weight is not None:
+            sample_weight = sample_weight / sample_weight.max()
+        return X, Y, sample_weight
 
     def _make_objective(self, network, X, Y, sample_weight, loss, output_activation):
         self._refuse_pairs()
@@ -155,7 +161,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
             refuse(self)
             return ChunkedRows(X, Y, sample_weight)
         if sample_weight is not None:
-            sample_weight = (sample_weight / sample_weight.max()).astype(X.dtype)
+            sample_weight = sample_weight.astype(X.dtype)
         return Rows(X, Y, sample_weight, memory=2**20 * get_config()["working_memory"])
 
     def _lams(self, network):
