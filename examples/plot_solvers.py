@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
-from skl_sae.backprop.solvers import Watcher, minimise
+from skl_sae.backprop.solvers import minimise
 
 X = minmax_scale(load_digits().data)
 network = Network((64, 25, 64), "logistic")
@@ -36,39 +36,30 @@ BUDGET = 500
 # %%
 # Counting
 # --------
-# The solvers know nothing of the objective but that it is a callable. So a counter can be wrapped
-# around it, which remembers every value that was asked for.
-
-
-class Counter(Watcher):
-    """The objective, with the value of every evaluation; it stops the solver in time."""
-
-    def __init__(self):
-        self.values = []
-
-    def __call__(self, theta):
-        value, gradient = objective(theta)
-        self.values.append(value)
-        return value, gradient
-
-    def end(self, so_far):
-        return len(self.values) >= BUDGET
+# The solvers know nothing of the objective but that it is a callable. So another one is wrapped
+# around it, which remembers every value that was asked for. After each iteration a solver asks
+# ``on_iteration`` whether to stop.
 
 
 def best_values(solver, start=theta0, **options):
     """The best value so far after 1, 2, … evaluations, at most ``BUDGET``."""
-    counter = Counter()
+    values = []
+
+    def counted(theta):
+        value, gradient = objective(theta)
+        values.append(value)
+        return value, gradient
+
+    options |= {"max_iter": BUDGET, "tol": 0}
     with threadpool_limits(1, user_api="blas"):  # as the estimators do: the vectors are short
         minimise(
-            counter,
+            counted,
             start,
             solver=solver,
-            max_iter=BUDGET,
-            tol=0,
-            watcher=counter,
+            on_iteration=lambda so_far: len(values) >= BUDGET,
             **options,
         )
-    return np.minimum.accumulate(counter.values[:BUDGET])
+    return np.minimum.accumulate(values[:BUDGET])
 
 
 # %%
