@@ -12,15 +12,22 @@ TOOLS = -c requirements-tools.txt
 
 .PHONY: demo examples test properties mutants lint oldest newest test-newest nightly package audit bench docs clean
 
+IN_DEMO = examples/plot_natural_image_edges.py examples/plot_digits_grid_search.py
+EXAMPLES = $(sort $(wildcard examples/plot_*.py))
+
+# `make demo WARNINGS=error` stops at warnings.
 demo: $(VENV)/.demo
 	mkdir -p $(PICTURES)
-	SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python examples/plot_natural_image_edges.py
-	SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python examples/plot_digits_grid_search.py
+	set -e; for script in $(IN_DEMO); do \
+		SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python \
+			$(if $(WARNINGS),-W $(WARNINGS)) "$$script"; done
 	@echo "The pictures are in $(abspath $(PICTURES)): $$(cd $(PICTURES) && ls *.png | tr '\n' ' ')"
 
+# Warnings as errors; `make examples DEMO=0` leaves out the two of `make demo`.
 examples: $(VENV)/.demo
 	mkdir -p $(PICTURES)
-	set -e; for script in examples/plot_*.py; do echo "$$script"; \
+	set -e; for script in $(if $(filter 0,$(DEMO)),$(filter-out $(IN_DEMO),$(EXAMPLES)),$(EXAMPLES)); do \
+		echo "$$script"; \
 		SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python -W error "$$script"; done
 
 test: $(VENV)/.test

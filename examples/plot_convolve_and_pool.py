@@ -83,7 +83,8 @@ SIDE = round(np.sqrt(X.shape[1]))
 # as it is in a ``FrozenEstimator``.
 #
 # A pooled mean varies little, because most of the image is empty: all inputs are brought to
-# variance one before the classifier, so that its weight decay means the same for all.
+# variance one before the classifier, so that its weight decay means the same for all. With
+# ``tol=0.01`` the fits end earlier than with the default; the accuracies are much the same.
 
 PATCH = 6 if bundled else 8
 MAP = SIDE + 8 - PATCH + 1
@@ -93,7 +94,7 @@ SHAPES = {"image_shape": (SIDE + 8, SIDE + 8), "patch_shape": (PATCH, PATCH)}
 def learn(images, seed):
     """The encoder, fitted to patches of the images."""
     sae = SparseAutoencoder(
-        144, lam=3e-4, beta=3, rho=0.03, output_activation="identity", random_state=0
+        144, lam=3e-4, beta=3, rho=0.03, output_activation="identity", tol=0.01, random_state=0
     )
     encoder = make_pipeline(ZCAWhitening(epsilon=0.03), sae)
     return ConvolveAndPool(encoder, random_state=seed, **SHAPES).fit(images).encoder_
@@ -111,7 +112,7 @@ def classifiers(encoder):
         name: make_pipeline(
             transformer,
             StandardScaler(),
-            MLPBackpropClassifier((), lam=1e-3),
+            MLPBackpropClassifier((), lam=1e-3, tol=0.01),
         )
         for name, transformer in inputs.items()
     }
@@ -129,7 +130,7 @@ for seed in range(3):
         X, y, test_size=0.4, stratify=y, random_state=seed
     )
     encoder = learn(move(train, 4, rng), seed)
-    for reach in (0, 1, 2, 4):
+    for reach in (0, 2, 4):
         moved, moved_test = move(train, reach, rng), move(test, reach, rng)
         for name, model in classifiers(encoder).items():
             accuracy = model.fit(moved, labels).score(moved_test, test_labels)
@@ -170,7 +171,7 @@ for (name, rows), fmt in zip(scores.groupby("input", sort=False), ["s-", "^-", "
 ax.set(xlabel="largest distance from the middle (pixels)", ylabel="accuracy (%)")
 ax.set_xticks(means.index)
 ax.grid(alpha=0.3)
-ax.legend()
+ax.legend(loc="center right", fontsize="small")
 for image, picture in zip(move(X[:3], 4, np.random.default_rng(0)), small):
     picture.imshow(image.reshape(SIDE + 8, SIDE + 8), cmap="gray_r")
     picture.set(xticks=[], yticks=[])

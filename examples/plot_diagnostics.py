@@ -9,8 +9,8 @@ zero, and the code says nothing. Without a penalty nearly all units are active i
 example reads the pictures and numbers that tell such codes from a good one, and lets a grid search
 choose by them.
 
-The data are 10,000 patches of 8 × 8 grey pixels of the two photographs that come with
-scikit-learn, those with more contrast of 20,000, normalised as in the UFLDL tutorial.
+The data are 5,000 patches of 8 × 8 grey pixels of the two photographs that come with
+scikit-learn, those with more contrast of 10,000, normalised as in the UFLDL tutorial.
 """
 
 import os
@@ -43,7 +43,7 @@ warnings.simplefilter("ignore", CollapseWarning)  # two of the fits below collap
 
 def draw_patches(photo):
     """Random patches of the mean of the colours, one in each row."""
-    patches = extract_patches_2d(photo.mean(axis=2), (8, 8), max_patches=10_000, random_state=0)
+    patches = extract_patches_2d(photo.mean(axis=2), (8, 8), max_patches=5_000, random_state=0)
     return patches.reshape(len(patches), -1).astype(np.float32)
 
 
@@ -78,7 +78,7 @@ save(ComponentsDisplay.from_estimator(pipe, image_shape=(8, 8)), "display_compon
 # details.
 
 save(
-    ReconstructionDisplay.from_estimator(pipe, X[::1000], image_shape=(8, 8)),
+    ReconstructionDisplay.from_estimator(pipe, X[::500], image_shape=(8, 8)),
     "display_reconstruction.png",
 )
 
@@ -137,7 +137,7 @@ def best_sparse(results):
 
 search = GridSearchCV(
     clone(pipe).set_params(sparseautoencoder__tol=0.01),  # enough to compare
-    {"sparseautoencoder__rho": [0.01, 0.02, 0.04, 0.08]},
+    {"sparseautoencoder__rho": [0.01, 0.02, 0.04]},
     scoring=code_diagnostics,
     refit=best_sparse,
     cv=2,

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.model_selection import StratifiedKFold, cross_validate
@@ -35,7 +36,7 @@ from skl_sae import MLPBackpropClassifier
 # All other parameters are the defaults, but for scikit-learn's ``max_iter``, which is so large
 # that its solvers do not run into it.
 
-LAM = 1e-3
+LAM = 3e-3
 
 
 def networks(n_train):
@@ -51,11 +52,13 @@ def networks(n_train):
 # %%
 # The comparison
 # --------------
-# Five stratified folds, the same for all. Each network stands behind a
-# ``StandardScaler``. BLAS has one thread, so that the times are those of one core.
+# Five stratified folds, the same for all; of the digits every other row is enough. Each network
+# stands behind a ``StandardScaler``. The rows are float32, with which all networks calculate then,
+# in about half the time; BLAS has one thread, so that the times are those of one core.
 
+digits, labels = load_digits(return_X_y=True)
 tables = {
-    "digits": load_digits(return_X_y=True),
+    "digits": (digits[::2], labels[::2]),
     "breast cancer": load_breast_cancer(return_X_y=True),
     "wine": load_wine(return_X_y=True),
 }
@@ -63,6 +66,7 @@ folds = StratifiedKFold(n_splits=5, shuffle=True, random_state=0)
 
 results = []
 for table, (X, y) in tables.items():
+    X = X.astype(np.float32)
     for name, network in networks(n_train=round(0.8 * len(X))).items():
         with threadpool_limits(1, user_api="blas"):
             scores = cross_validate(make_pipeline(StandardScaler(), network), X, y, cv=folds)
@@ -109,9 +113,10 @@ def dot_plot(ax, column, error=None):
 fig, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
 dot_plot(axes[0], "accuracy", error="std")
 axes[0].set(xlabel="accuracy (mean ± standard deviation)")
+axes[0].locator_params(axis="x", nbins=5)
 dot_plot(axes[1], "fit time (s)")
 axes[1].set(xlabel="mean time of a fit (s), one core", xscale="log")
-axes[1].set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
+axes[1].set_xticks([0.1, 1], ["0.1", "1"])
 axes[1].xaxis.set_minor_formatter("")  # their numbers would overlap
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
 save(fig, "mlp_classification.png")

@@ -19,7 +19,7 @@ import pandas as pd
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import RepeatedKFold, cross_validate
+from sklearn.model_selection import KFold, cross_validate
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -79,12 +79,12 @@ def regressors(n_train):
 # %%
 # The comparison
 # --------------
-# Five folds, three times, the same for all. A ``StandardScaler`` scales the inputs.
+# Five folds, the same for all. A ``StandardScaler`` scales the inputs.
 # `MLPBackpropRegressor` scales the target by itself, so that λ weighs the same whatever its unit
 # is; the others need a ``TransformedTargetRegressor`` for that. BLAS has one thread, so that the
 # times are those of one core.
 
-folds = RepeatedKFold(n_splits=5, n_repeats=3, random_state=0)
+folds = KFold(n_splits=5, shuffle=True, random_state=0)
 
 results = []
 for table, (X, y) in tables.items():
@@ -108,7 +108,7 @@ print(results.to_string(index=False, float_format="{:.4f}".format))
 # The two networks trained by L-BFGS minimise the same function, so that their scores hardly
 # differ; Adam needs more time, and on the smoothness it stops short of the minimum. Against the
 # linear model these two networks gain on each table, on two of them by less than one standard
-# deviation of the 15 splits (the bars).
+# deviation of the five splits (the bars).
 
 
 def save(fig, name):

@@ -19,14 +19,12 @@ random positions on a canvas of 10 × 10.
 import argparse
 import os
 import sys
-import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.datasets import fetch_openml, load_digits
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -39,7 +37,6 @@ parser.add_argument("--openml", action="store_true", help="MNIST from openml.org
 parser.add_argument("--rows", type=int, help="use only so many rows")
 options = parser.parse_args()
 bundled = not (options.data or options.openml)
-warnings.simplefilter("ignore", ConvergenceWarning)  # the budgets are those of the tutorial
 
 # %%
 # Data
@@ -78,23 +75,24 @@ unlabelled, X, y = X[y >= 5], X[y < 5], y[y < 5]
 tables = {"in place": (unlabelled, X)}
 if bundled:
     rng = np.random.default_rng(0)
-    copies = np.tile(unlabelled, (5, 1))
+    copies = np.tile(unlabelled, (3, 1))
     tables["at random positions"] = (scatter(copies, 10, rng), scatter(X, 10, rng))
 
 # %%
 # The features
 # ------------
 # One autoencoder of 200 units for each table. A fitted one goes into a pipeline in a
-# ``FrozenEstimator``, so that fitting the pipeline leaves it alone. The classifier is a network
-# without a hidden layer, which is softmax regression; its λ is the tutorial's, for both inputs.
+# ``FrozenEstimator``, so that fitting the pipeline leaves it alone. Its ``tol`` is larger than the
+# default: for such features that is enough. The classifier is a network without a hidden layer,
+# which is softmax regression; its λ is the tutorial's, for both inputs.
 
 SPARSE = {"lam": 1e-4 if bundled else 3e-3, "beta": 3, "rho": 0.1}
 LABELLED = [50, 100, 200, 450] if bundled else [100, 1_000, len(y) // 2]
-N_SPLITS = 10 if bundled else 3
+N_SPLITS = 5 if bundled else 3
 
 
 def softmax():
-    return MLPBackpropClassifier((), lam=1e-4, max_iter=400, tol=1e-4)
+    return MLPBackpropClassifier((), lam=1e-4)
 
 
 def accuracies(contenders, X, n):
@@ -111,7 +109,7 @@ def accuracies(contenders, X, n):
 
 scores, networks = [], {}
 for table, (unlabelled, X) in tables.items():
-    sae = SparseAutoencoder(200, max_iter=200 if bundled else 400, random_state=0, **SPARSE)
+    sae = SparseAutoencoder(200, tol=0.01, random_state=0, **SPARSE)
     networks[table] = sae.fit(unlabelled)
     print(f"{table}: {len(unlabelled)} rows of the digits 5 to 9, objective {sae.loss_:.3f}")
     contenders = {
@@ -128,8 +126,8 @@ print(groups.mean().to_string(float_format="{:.4f}".format))
 
 # %%
 # In place the digits 0 to 4 are so easy that a linear classifier of the pixels gets them
-# right, and nothing is gained. At random positions a pixel means little, and what was learned on
-# the other digits is worth nine to fifteen points.
+# right, and next to nothing is gained. At random positions a pixel means little, and what was
+# learned on the other digits is worth ten to seventeen points.
 
 if bundled:
     means = groups.mean()

@@ -8,7 +8,8 @@ conjugate gradients (CG). Here all of them minimise the same objective from the 
 what they cost is counted in the same coin: evaluations of the objective with its gradient, one
 pass over the data each, those of the line searches included.
 
-The network is a sparse autoencoder (64-25-64) on the 1,797 digits of scikit-learn.
+The network is a sparse autoencoder (64-25-64) on every other one of the 1,797 digits of
+scikit-learn.
 """
 
 import os
@@ -26,7 +27,7 @@ from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
 from skl_sae.backprop.solvers import minimise
 
-X = minmax_scale(load_digits().data)
+X = minmax_scale(load_digits().data[::2])
 network = Network((64, 25, 64), "logistic")
 objective = Objective(network, Rows(X), lam=1e-4, beta=3, rho=0.05)
 theta0 = objective.start(np.random.RandomState(0))  # biases from the data

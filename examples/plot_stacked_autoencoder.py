@@ -20,14 +20,12 @@ few or many of the rows have labels? Pretraining needs none, so that it can use 
 import argparse
 import os
 import sys
-import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.datasets import fetch_openml, load_digits
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
@@ -40,12 +38,11 @@ parser.add_argument("--openml", action="store_true", help="MNIST from openml.org
 parser.add_argument("--rows", type=int, help="use only so many rows")
 options = parser.parse_args()
 bundled = not (options.data or options.openml)
-warnings.simplefilter("ignore", ConvergenceWarning)  # the budgets are those of the tutorial
 
 # %%
 # Data
 # ----
-# Of the 1,797 digits 500 are held out, differently in each of four splits. The rest is for
+# Of the 1,797 digits 500 are held out, differently in each of three splits. The rest is for
 # training; how many of the training rows have labels is varied.
 
 
@@ -82,15 +79,16 @@ X, y, n_train = load()
 # layer. ``pretrained_`` is the network before fine-tuning.
 #
 # The sizes and penalties for the digits were chosen on other splits than those below, among half a
-# dozen settings; for larger images they are the tutorial's.
+# dozen settings; for larger images they are the tutorial's. With ``tol=0.01`` all fits end earlier
+# than with the default; the accuracies are no worse.
 
 if bundled:
-    HIDDEN, SPARSE = (64, 32), {"lam": 3e-4, "beta": 1.0, "rho": 0.1, "max_iter": 200}
-    LABELLED, N_SPLITS = [20, 50, 200, 1297], 4
+    HIDDEN, SPARSE = (64, 32), {"lam": 3e-4, "beta": 1.0, "rho": 0.1, "tol": 0.01}
+    LABELLED, N_SPLITS = [20, 50, 200, 1297], 3
 else:
-    HIDDEN, SPARSE = (200, 200), {"lam": 3e-3, "beta": 3.0, "rho": 0.1, "max_iter": 400}
+    HIDDEN, SPARSE = (200, 200), {"lam": 3e-3, "beta": 3.0, "rho": 0.1, "tol": 0.01}
     LABELLED, N_SPLITS = [100, 600, 6_000, 60_000], 1
-NETWORK = {"activation": "logistic", "lam": (0, 0, 1e-4), "max_iter": 200}
+NETWORK = {"activation": "logistic", "lam": (0, 0, 1e-4), "tol": 0.01}
 
 train, test, labels, test_labels = split(seed=0)
 stacked = MLPBackpropClassifier(
@@ -126,7 +124,7 @@ def compare(X, y, test, test_labels, pretraining, seed):
     random = MLPBackpropClassifier(HIDDEN, random_state=seed)
     for network in (pretrained, random):
         network.set_params(**NETWORK).fit(X, y)
-    theirs = MLPClassifier(HIDDEN, max_iter=400, random_state=seed).fit(X, y)
+    theirs = MLPClassifier(HIDDEN, max_iter=1000, random_state=seed).fit(X, y)
     return {
         "pretrained, before fine-tuning": pretrained.pretrained_.score(test, test_labels),
         "pretrained and fine-tuned": pretrained.score(test, test_labels),
@@ -157,9 +155,9 @@ print(f"\nmean accuracy of {N_SPLITS} splits")
 print(means.to_string(float_format="{:.4f}".format))
 
 # %%
-# With 20 labels, two of each digit, what was learned without labels is worth some six points;
-# fine-tuning on so few labels loses a part of it. With all labels fine-tuning helps a little, and
-# the random start gets at least as far: there pretraining no longer pays in accuracy.
+# With 20 labels, two of each digit, what was learned without labels is worth nearly nine points;
+# fine-tuning on so few labels loses half of it. With all labels fine-tuning helps a little, and
+# the random start gets as far: there pretraining no longer pays in accuracy.
 
 if bundled:
     few, all_rows = means.iloc[0], means.iloc[-1]
