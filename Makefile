@@ -91,7 +91,7 @@ nightly:
 
 # What the sdist holds, PKG-INFO besides: the files of these that git knows, and no others. The
 # wheel holds those of skl_sae and its metadata.
-SDIST = skl_sae tests examples docs conftest.py Makefile README.md LICENSE CHANGES.md CITATION.cff \
+SDIST = skl_sae tests examples docs conftest.py Makefile README.md LICENSE SECURITY.md CHANGES.md CITATION.cff \
 	pyproject.toml requirements-tools.txt .gitignore
 
 # The tests that load every module of the wheel and of what it works with.

@@ -76,7 +76,7 @@ warnings.filterwarnings("ignore", message=".*non-interactive, and thus cannot be
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skl_sae"
-html_baseurl = DOCS
+html_baseurl = DOCS  # no canonical links where it is empty
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False

@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils import _param_validation
+from sklearn.utils._param_validation import Interval as IntervalOfNumbers
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
@@ -16,7 +16,7 @@ except ImportError:  # scikit-learn < 1.9
         """There are no callbacks to support."""
 
 
-class Interval(_param_validation.Interval):
+class Interval(IntervalOfNumbers):
     """An interval of numbers that can be computed with: True is none, and 10**400 no float."""
 
     def is_satisfied_by(self, val):

@@ -19,7 +19,7 @@ from sklearn import get_config
 from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
 
 from ._tasks import without_callbacks
-from ._threads import alone, blas_on_one_thread
+from ._threads import alone, on_one_blas_thread
 from ._validation import FLOATS, check_weight_range, is_dask, plain, refuse_dates
 from .backprop.blocks import aligned, as_floats, chunks, in_precision
 from .backprop.once import once
@@ -509,8 +509,7 @@ def _sums_of_chunk(dtype, step, parameters, X, Y, s, index):
         return None
     Y = None if Y is None else in_precision(Y, dtype)
     rows = Rows(in_precision(X, dtype), Y, s, index)
-    with blas_on_one_thread():
-        return rows.sum(step, *_all_aligned(parameters))
+    return on_one_blas_thread(lambda n_threads: rows.sum(step, *_all_aligned(parameters)))
 
 
 def _all_aligned(parameters):
@@ -596,5 +595,4 @@ class _Method:
 
     def __call__(self, X):
         rows = X if len(X) else np.zeros((1, X.shape[1]), X.dtype)
-        with alone():
-            return getattr(self.estimator, self.name)(rows)[: len(X)]
+        return alone(partial(getattr(self.estimator, self.name), rows))[: len(X)]

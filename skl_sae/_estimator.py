@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -14,7 +15,7 @@ from ._compat import CallbackSupportMixin
 from ._dask import ChunkedRows, Chunks, refuse, validate
 from ._equal_rows import merged
 from ._tasks import FitTasks, without_callbacks
-from ._threads import blas_on_one_thread
+from ._threads import on_one_blas_thread
 from ._training import Options, can_project, minimised, pays_to_grow, pays_to_project, train
 from ._validation import is_dask, no_nan, refuse_nan, validate_rows
 from ._versioned import VersionedEstimator
@@ -207,17 +208,22 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         """Minimise from every start and store the best run; callbacks see X and y."""
         tasks = FitTasks(self, X, y, sample_weight)
         n_subtasks = self._n_subtasks(objective) if self.n_init == 1 else self.n_init
-        with tasks.task("fit", n_subtasks), blas_on_one_thread() as n_threads:
-            objective = objective.on(replace(objective.rows, n_threads=n_threads))
+
+        def best_run(n_threads):
+            shared = objective.on(replace(objective.rows, n_threads=n_threads))
             rng = check_random_state(self.random_state)
-            with self._no_overflow(objective):
+            with self._no_overflow(shared):
                 run, result = train(
-                    objective,
-                    self._starts(objective, rng, tasks),
+                    shared,
+                    self._starts(shared, rng, tasks),
                     rng,
-                    self._options(objective),
-                    lambda theta0: Run(self, objective, targets, theta0, early_stopping(), tasks),
+                    self._options(shared),
+                    lambda theta0: Run(self, shared, targets, theta0, early_stopping(), tasks),
                 )
+            return shared, run, result
+
+        with tasks.task("fit", n_subtasks):
+            objective, run, result = on_one_blas_thread(best_run)
             run.store(self, result)
         if run.called_off or not self._warn_if_useless(objective, result):
             warn_unless_converged(self, result)
@@ -359,15 +365,13 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
 
     def _propagate(self, X, layers, output_activation):
         """The output of some consecutive layers for every row of X."""
-        with blas_on_one_thread() as n_threads:
-            network = self._layers(X.dtype, layers)
-            return no_nan(propagate(X, *network, output_activation, n_threads), X)
+        network = self._layers(X.dtype, layers)
+        return no_nan(on_one_blas_thread(partial(propagate, X, *network, output_activation)), X)
 
     def _over_blocks(self, use, X, layers, output_activation):
         """``use(rows, block, output)`` for every block: see `blocks.over_blocks`."""
-        with blas_on_one_thread() as n_threads:
-            network = self._layers(X.dtype, layers)
-            over_blocks(use, X, *network, output_activation, n_threads)
+        network = self._layers(X.dtype, layers)
+        on_one_blas_thread(partial(over_blocks, use, X, *network, output_activation))
 
     def _layers(self, dtype, layers):
         coefs = [W.astype(dtype, copy=False) for W in self.coefs_[layers]]

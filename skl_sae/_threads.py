@@ -1,78 +1,109 @@
-"""Holding BLAS to one thread while our own threads call it."""
+"""Holding BLAS to one thread while our own threads call it; safe with interrupts and forks."""
 
-from contextlib import contextmanager
-from contextvars import ContextVar
+import os
+from contextvars import ContextVar, copy_context
 from functools import cache
-from threading import Lock
+from threading import Lock, get_ident
 
 from threadpoolctl import ThreadpoolController
-
-
-class _Holders:
-    """How many fits hold BLAS at this moment, and what it was allowed before."""
-
-    lock = Lock()
-    count = 0
-    allowed = 1
-    limiter = None
-
 
 # Whether others share the rows already, so that a fit or a prediction takes no more threads.
 _ALONE = ContextVar("alone", default=False)
 
 
 @cache
-def _controller():
-    return ThreadpoolController().select(user_api="blas")
+def _libraries():
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
-def _take_control():
-    """Let this thread set the limits.
+def _set_limits(limits):
+    """Give each library its number of threads.
 
-    Newer threadpoolctl gives them to the first thread that sets one; what others set is
-    lost without a word.
+    Newer threadpoolctl lets only the first thread that sets a limit set others; what the rest
+    set is lost without a word. So control is taken before, and left to whoever comes next.
     """
-    for library in _controller().lib_controllers:
+    for library, limit in zip(_libraries(), limits, strict=True):
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread(force=True)
+        library.set_num_threads(limit)
         if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread(force=True)
 
 
-@contextmanager
-def blas_on_one_thread():
-    """Hold BLAS to one thread, and say how many threads it was allowed.
+class _Hold:
+    """Who holds BLAS at this moment, and what each library was allowed before.
+
+    Attributes
+    ----------
+    holders : dict
+        The thread of each holder. Who is not in it any more has given BLAS back.
+    allowed : list of int or None
+        None while nobody holds, and no interrupt has kept the limits from being restored.
+    """
+
+    def __init__(self):
+        self.lock, self.holders, self.allowed = Lock(), {}, None
+
+    def take(self, holder):
+        """Limit BLAS, and say how many threads it was allowed."""
+        with self.lock:
+            if not self.holders:
+                if self.allowed is None:
+                    self.allowed = [library.num_threads for library in _libraries()]
+                _set_limits([1] * len(self.allowed))
+            self.holders[holder] = get_ident()
+            return max(self.allowed, default=1)
+
+    def restore(self):
+        """Give BLAS its threads back if nobody holds it; this can be done twice."""
+        with self.lock:
+            if not self.holders and self.allowed is not None:
+                _set_limits(self.allowed)
+                self.allowed = None
+
+    def after_fork_in_child(self):
+        """None of the parent's threads lives on but the one that forked."""
+        self.holders = {who: at for who, at in self.holders.items() if at == get_ident()}
+        self.lock = Lock()
+        self.restore()
+
+
+_HOLD = _Hold()
+
+if hasattr(os, "register_at_fork"):
+    # The lock is held across a fork: no other thread is then within threadpoolctl's own.
+    os.register_at_fork(
+        before=lambda: _HOLD.lock.acquire(),
+        after_in_parent=lambda: _HOLD.lock.release(),
+        after_in_child=lambda: _HOLD.after_fork_in_child(),
+    )
+
+
+def on_one_blas_thread(run):
+    """``run(n_threads)``, with BLAS held to one thread.
 
     SciPy's steps on short vectors and products of small blocks lose by BLAS threads. The
     limit belongs to the process, so that several fits at once share it: the first sets
-    it and the last one gives it back.
+    it and the last one gives it back. An interrupt may come at any time: at worst the next
+    call restores the limits.
 
-    Yields
-    ------
-    n_threads : int
-        The threads that BLAS may use outside, by the user's or joblib's choice; one
-        inside of `alone`.
+    Parameters
+    ----------
+    run : callable
+        ``n_threads`` are the threads that BLAS may use outside, by the user's or joblib's
+        choice; one inside of `alone`.
     """
-    with _Holders.lock:
-        if _Holders.count == 0:
-            _Holders.allowed = max((lib["num_threads"] for lib in _controller().info()), default=1)
-            _take_control()
-            _Holders.limiter = _controller().limit(limits=1)
-        _Holders.count += 1
+    holder = object()
     try:
-        yield 1 if _ALONE.get() else _Holders.allowed
+        allowed = _HOLD.take(holder)
+        return run(1 if _ALONE.get() else allowed)
     finally:
-        with _Holders.lock:
-            _Holders.count -= 1
-            if _Holders.count == 0:
-                _take_control()
-                _Holders.limiter.restore_original_limits()
-                _take_control()  # and leave it to whoever comes next
+        _HOLD.holders.pop(holder, None)  # a single call of C: no interrupt comes before it
+        _HOLD.restore()
 
 
-@contextmanager
-def alone():
-    """Take one thread, as a task of dask does, which has others beside it."""
-    token = _ALONE.set(True)
-    try:
-        yield
-    finally:
-        _ALONE.reset(token)
+def alone(run):
+    """``run()`` with one thread, as a task of dask does, which has others beside it."""
+    context = copy_context()
+    context.run(_ALONE.set, True)
+    return context.run(run)

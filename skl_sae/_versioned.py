@@ -5,18 +5,19 @@ import warnings
 
 from sklearn.base import BaseEstimator
 
-# Where `make docs` is published; below it the pages of the API have the names that Sphinx gives.
-DOCS = "https://skl-sae.readthedocs.io/en/stable/"
+# The address of the published docs, with a slash at its end. Empty: there are none yet, and no
+# notebook or page links to any. It is named here only.
+DOCS = ""
 
 
 class VersionedEstimator(BaseEstimator):
     """An estimator whose pickles carry the package's version; loading another one's warns.
 
-    Its picture in a notebook links to its page. scikit-learn does both for its own estimators
-    only.
+    Its picture in a notebook links to its page where there are pages. scikit-learn does both for
+    its own estimators only.
     """
 
-    _doc_link_module = "skl_sae"
+    _doc_link_module = "skl_sae" if DOCS else ""
     _doc_link_template = DOCS + "generated/skl_sae.{estimator_name}.html"
 
     def __getstate__(self):

@@ -2,8 +2,7 @@
 
 import sys
 import warnings
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 
 # Packages whose frames are never the user's.
 INNER = {"skl_sae", "sklearn", "joblib", "contextlib"}
@@ -11,7 +10,7 @@ INNER = {"skl_sae", "sklearn", "joblib", "contextlib"}
 # What a message begins with, where a fit is a part of another one.
 _PART = ContextVar("part", default="")
 
-# Where a cross-validation has warned, and of what; only the latest are kept.
+# Where a cross-validation has warned, and of what; it begins anew when there are so many.
 _SEEN = {}
 MOST_SEEN = 1000
 
@@ -27,29 +26,26 @@ def warn(message, category):
     while frame.f_back is not None and _is_inner(frame):
         folds |= frame.f_code.co_name == "_fit_and_score"
         frame, depth = frame.f_back, depth + 1
-    if not (folds and _seen((id(frame), frame.f_lineno, category))):
+    if not (folds and _seen(id(frame), frame.f_lineno, category)):
         warnings.warn(_PART.get() + message, category, stacklevel=depth)
 
 
-@contextmanager
-def part(name):
-    """Begin the messages of the fits inside with the name of the part that they are."""
-    token = _PART.set(f"{name}: ")
-    try:
-        yield
-    finally:
-        _PART.reset(token)
+def part(name, run):
+    """``run()``, where the messages of the fits inside begin with the name of this part."""
+    context = copy_context()
+    context.run(_PART.set, f"{name}: ")
+    return context.run(run)
 
 
 def _is_inner(frame):
     return frame.f_globals.get("__name__", "").partition(".")[0] in INNER
 
 
-def _seen(key):
+def _seen(*key):
     """Whether this was asked before."""
     if key in _SEEN:
         return True
+    if len(_SEEN) >= MOST_SEEN:
+        _SEEN.clear()  # at once: another thread may be here too
     _SEEN[key] = None
-    if len(_SEEN) > MOST_SEEN:
-        _SEEN.pop(next(iter(_SEEN)), None)
     return False

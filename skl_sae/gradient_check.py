@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_array
 
 from ._compat import Interval
 from ._estimator import BackpropEstimator, refuse_nan_rows
-from ._threads import blas_on_one_thread
+from ._threads import on_one_blas_thread
 from ._validation import refuse_dates
 from .backprop.gradient_check import compare_gradient
 
@@ -102,8 +102,8 @@ def check_gradient(
     if not np.isfinite(objective(theta)[0]):
         refuse_nan_rows(objective.rows)
         raise ValueError("The objective overflows: scale the data, for example by StandardScaler.")
-    with blas_on_one_thread():
-        return compare_gradient(
+    return on_one_blas_thread(
+        lambda n_threads: compare_gradient(
             objective,
             theta,
             entries=np.sort(rng.choice(n_params, n_tried, replace=False)),
@@ -111,3 +111,4 @@ def check_gradient(
             name_of=network.name_of,
             epsilon=epsilon,
         )
+    )

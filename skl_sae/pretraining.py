@@ -5,6 +5,7 @@ their encoders are the hidden layers. The tutorial then trains the output layer 
 code, and fine-tunes all layers together (UFLDL, "Stacked autoencoders").
 """
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -107,8 +108,9 @@ def pretrain(encoders, X, sample_weight, rng, tasks):
             if encoder.random_state is None:
                 encoder.set_params(random_state=rng.randint(np.iinfo(np.int32).max))
             name = f"autoencoder {len(coefs) + 1}"
-            with tasks.of(encoder, name), part(f"{name} of the pretraining"):
-                encoder.fit(code, sample_weight=sample_weight)
+            fit = partial(encoder.fit, code, sample_weight=sample_weight)
+            with tasks.of(encoder, name):
+                part(f"{name} of the pretraining", fit)
         code = encoder._propagate(code, slice(1), encoder.activation_)
         coefs.append(encoder.coefs_[0])
         intercepts.append(encoder.intercepts_[0])

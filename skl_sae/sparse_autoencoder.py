@@ -1,6 +1,7 @@
 """The sparse autoencoder of the UFLDL tutorial as a scikit-learn estimator."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.sparse import issparse
@@ -444,8 +445,9 @@ class _OfRows:
     estimator: object
 
     def __call__(self, X, s):
-        with alone():
-            return getattr(self.estimator, self.name)(as_floats(X), s) if len(X) else None
+        if len(X) == 0:
+            return None
+        return alone(partial(getattr(self.estimator, self.name), as_floats(X), s))
 
 
 def _mean_and_variation(X, weights):

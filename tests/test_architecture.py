@@ -116,7 +116,7 @@ def test_imports_point_one_way(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "backprop").glob("*.py")), ids=module_name)
 def test_the_core_needs_numpy_and_scipy_only(path):
-    standard = {"collections", "concurrent", "contextlib", "dataclasses", "functools"}
+    standard = {"collections", "concurrent", "contextlib", "dataclasses", "functools", "os"}
     allowed = standard | {"itertools", "math", "typing", "numpy", "scipy"}
     assert {m.split(".")[0] for m in imports(path) if not m.startswith(".")} <= allowed
 

@@ -23,7 +23,7 @@ from test_interrupts import until
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
-from skl_sae._threads import blas_on_one_thread
+from skl_sae._threads import on_one_blas_thread
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 LONG = int(os.environ.get("SKL_SAE_ROUNDS", 1))
@@ -107,8 +107,7 @@ def test_every_thread_can_hold_blas_and_leaves_the_limits_to_others():
     """One after the other, while those that have held it before are still there."""
 
     def hold():
-        with blas_on_one_thread():
-            return allowed()
+        return on_one_blas_thread(lambda n_threads: allowed())
 
     before, pools = allowed(), [ThreadPoolExecutor(1) for _ in range(4)]
     for pool in pools:
@@ -126,15 +125,17 @@ def test_limits_that_overlap_are_given_back_by_the_last():
     n = 8
     inside, step = threading.Barrier(n, timeout=60), [threading.Event() for _ in range(n)]
 
+    def inside_of_it(i, n_threads):
+        inside.wait()
+        assert set(allowed()) == {1}
+        if i > 0:
+            assert step[i - 1].wait(60)
+        return n_threads, allowed()
+
     def hold(i):
-        with blas_on_one_thread() as n_threads:
-            inside.wait()
-            assert set(allowed()) == {1}
-            if i > 0:
-                assert step[i - 1].wait(60)
-            held = allowed()
+        found = on_one_blas_thread(lambda n_threads: inside_of_it(i, n_threads))
         step[i].set()
-        return n_threads, held
+        return found
 
     before = allowed()
     with ThreadPoolExecutor(n) as pool:

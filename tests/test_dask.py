@@ -21,6 +21,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, KFold
+from threadpoolctl import threadpool_limits
 
 from skl_sae import (
     ConvolveAndPool,
@@ -31,7 +32,6 @@ from skl_sae import (
     SparseAutoencoder,
     ZCAWhitening,
     _estimator,
-    _threads,
 )
 from skl_sae._dask import ChunkedRows, _sums_of_chunk
 from skl_sae.backprop.passes import LossPass
@@ -434,8 +434,7 @@ def test_a_task_takes_one_thread(monkeypatch):
 
     original = _estimator.propagate
     monkeypatch.setattr(_estimator, "propagate", propagate)
-    with _threads.blas_on_one_thread():
-        monkeypatch.setattr(_threads._Holders, "allowed", 2)  # before
+    with threadpool_limits(2, user_api="blas"):
         sae.transform(X)
         lazy = sae.transform(cut(X))
         begun = len(taken)

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from sphinx.ext.autosummary.generate import find_autosummary_in_files
 
 import skl_sae
-from skl_sae._versioned import DOCS
+from skl_sae._versioned import DOCS, VersionedEstimator
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "api.rst"
 PAGES = {
@@ -26,13 +27,52 @@ def test_every_public_name_has_a_page():
     assert all(Path(page).parent == folder / "generated" for page in PAGES.values())
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_notebooks_link_to_the_page(name):
+def link_in_a_notebook(name):
+    """Of an estimator with default parameters, to the pages of this package."""
     cls = getattr(skl_sae, name)
     needs_encoder = "encoder" in inspect.signature(cls).parameters
     estimator = cls(skl_sae.SparseAutoencoder()) if needs_encoder else cls()
+    links = re.findall(r'href="([^"]*)"', estimator._repr_html_())
+    return [link for link in links if "scikit-learn.org" not in link]
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_notebooks_link_to_the_page(name, monkeypatch):
+    address = DOCS or "https://docs.example/"
+    template = address + "generated/skl_sae.{estimator_name}.html"
+    monkeypatch.setattr(VersionedEstimator, "_doc_link_module", "skl_sae")
+    monkeypatch.setattr(VersionedEstimator, "_doc_link_template", template)
     page = Path(PAGES[f"skl_sae.{name}"]).relative_to(REFERENCE.parent)
-    assert f'href="{DOCS}{page}"' in estimator._repr_html_()
+    assert f"{address}{page}" in link_in_a_notebook(name)
+
+
+@pytest.mark.skipif(bool(DOCS), reason="there are pages to link to")
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_without_an_address_there_is_no_link(name):
+    assert link_in_a_notebook(name) == []
+
+
+# Addresses of what is nobody's until it is registered: pages, repositories, packages of our name.
+OWN = re.compile(r"""https?://[^\s"'<>)`]*skl[-_.]?sae[^\s"'<>)`]*""", re.IGNORECASE)
+TEXT = {".py", ".rst", ".md", ".toml", ".yml", ".yaml", ".cff", ".txt", ".html", ".css", ""}
+
+
+def test_no_other_file_names_an_address_of_this_project():
+    """Or a stranger could take it."""
+    root = REFERENCE.parents[1]
+    tops = ["skl_sae", "docs", "examples", "tests", "benchmarks", ".github"]
+    paths = [path for top in tops for path in (root / top).rglob("*")] + list(root.glob("*.*"))
+    made = {"generated", "auto_examples", "__pycache__"}
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for path in paths
+        if path.is_file() and path.suffix in TEXT and not made & set(path.parts)
+    }
+    assert len(texts) > 50
+    assert OWN.search("see https://docs" + ".skl_sae.org/en/")
+    named = {str(path.relative_to(root)): OWN.findall(text) for path, text in texts.items()}
+    del named[str(Path("skl_sae", "_versioned.py"))]
+    assert {path: found for path, found in named.items() if found} == {}
 
 
 def inventory_entries():

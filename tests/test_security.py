@@ -42,6 +42,7 @@ OPTIONAL = {"dask", "distributed", "matplotlib", "onnx", "onnxruntime", "pandas"
 CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input", "globals", "locals"}
 # What of a module with sharp edges is used, and where.
 ATTRIBUTES = {"os": {"callbacks": {"fsync"}}, "joblib": {"callbacks": {"dump"}}}
+ATTRIBUTES["os"] |= {"_threads": {"register_at_fork"}, "backprop.blocks": {"getpid"}}
 ATTRIBUTES["sys"] = {"_versioned": {"modules"}, "_warn": {"_getframe"}}
 METHODS = {"load", "loads", "dumps", "system", "popen", "fromfile", "allow_pickle", "tofile"}
 

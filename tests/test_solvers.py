@@ -500,6 +500,30 @@ def test_only_what_lbfgs_takes_for_rounding_may_lie_above(
     assert (found.status, found.value) == (status, 1.0)
 
 
+class BesideTheStart:
+    """A stage on the first two parameters, whose "best" values for the others are far off."""
+
+    def __call__(self, reduced):
+        value, gradient = quadratic(self.expand(reduced))
+        return value, gradient[:2]
+
+    def reduce(self, theta):
+        return theta[:2]
+
+    def expand(self, reduced):
+        return np.append(reduced, [1e3, 1e3])
+
+
+def test_a_stage_on_some_parameters_that_spoils_the_others_ends_at_the_start():
+    """Rounding can do that to an exact output layer, and no iteration is left to mend it."""
+    spoilt = minimise(BesideTheStart(), START, max_iter=1, tol=1e-8)
+    found = minimise(quadratic, START, max_iter=1, tol=1e-8, stages=[(1, BesideTheStart())])
+    np.testing.assert_array_equal(found.theta, START)
+    assert found.value == quadratic(START)[0] < spoilt.value
+    assert found.status == "failed"
+    assert found.stages == (1,)
+
+
 @pytest.mark.parametrize("value", [0.4, 0.5, np.inf, np.nan])
 def test_what_is_not_above_the_start_or_not_finite_is_left_as_it_is(value):
     result = Result(START + 1, value, [value], 5, "converged", "words")

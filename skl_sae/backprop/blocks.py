@@ -1,8 +1,9 @@
 """Row blocks: how any X is cut into consecutive rows, and shared among threads."""
 
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from math import ceil
 
@@ -117,9 +118,10 @@ def dense(X, rows):
 def share_out(run, tasks, pool=None, n_helpers=0, drop=lambda: None):
     """``[run(task) for task in tasks]``, where threads of a pool help.
 
-    Each takes the next task until none is left. The first error is raised here, an interrupt
-    too, after the others have ended; the tasks not begun are then dropped, and ``drop()``
-    is called, which may shorten those that run.
+    Each takes the next task until none is left; where no thread can be had, as at the exit
+    of the interpreter, the calling one takes them all. The first error is raised here, an
+    interrupt too, after the others have ended; the tasks not begun are then dropped, and
+    ``drop()`` is called, which may shorten those that run.
     """
     waiting, results = deque(enumerate(tasks)), [None] * len(tasks)
     helpers, errors = [], []
@@ -142,14 +144,18 @@ def share_out(run, tasks, pool=None, n_helpers=0, drop=lambda: None):
             errors.append(error)
             stop()
 
+    def wait_for_helpers():
+        wait([helper for helper in helpers if not helper.cancel()])
+
     try:
-        for _ in range(n_helpers):
-            helpers.append(pool.submit(take))
+        with suppress(RuntimeError):  # no thread can be started
+            for _ in range(n_helpers):
+                helpers.append(pool.submit(take))
         take()
-        wait(helpers)
+        wait_for_helpers()
     except BaseException:  # an interrupt outside of the tasks
         stop()
-        wait(helpers)
+        wait_for_helpers()
         raise
     try:
         if errors:
@@ -174,11 +180,14 @@ class Lanes:
         Buffers, one for each thread.
     pool : ThreadPoolExecutor or None
         The threads that help the calling one.
+    process : int
+        Whose threads these are: a child that was forked from it has none of them.
     """
 
     lanes: list
     workspaces: deque
     pool: ThreadPoolExecutor | None
+    process: int
 
     @classmethod
     def plan(cls, network, n_rows, dtype, block_size=None, n_threads=1):
@@ -194,6 +203,7 @@ class Lanes:
             lanes,
             deque(Workspace.allocate(network, size, dtype) for _ in range(n_threads)),
             ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None,
+            os.getpid(),
         )
 
     def map(self, lane_sums):
@@ -215,7 +225,8 @@ class Lanes:
             finally:
                 self.workspaces.append(work)
 
-        return share_out(run, lanes, self.pool, len(self.workspaces) - 1, drop)
+        n_helpers = len(self.workspaces) - 1 if self.process == os.getpid() else 0
+        return share_out(run, lanes, self.pool, n_helpers, drop)
 
 
 def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads=1):
