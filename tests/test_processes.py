@@ -5,7 +5,6 @@ Each test runs a process of its own, which `run` of the tests of interrupts star
 
 import os
 
-import numpy as np
 import pytest
 from test_interrupts import output, posix, run
 
@@ -15,6 +14,7 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fo
 BEGIN = """
 import os, signal, threading, time, warnings
 import numpy as np, threadpoolctl
+from sklearn.base import clone
 from skl_sae import SparseAutoencoder
 warnings.simplefilter("ignore")
 limits = threadpoolctl.threadpool_limits(2, user_api="blas")
@@ -73,7 +73,7 @@ def output_of(code):
     return output(run(BEGIN + code))
 
 
-BESIDE = {"predictions": "sae.transform(few)", "fits": "SparseAutoencoder(8, max_iter=5).fit(many)"}
+BESIDE = {"predictions": "sae.transform(few)", "fits": "clone(wide).fit(many)"}
 
 
 @forks
