@@ -123,6 +123,8 @@ def share_out(run, tasks, pool=None, n_helpers=0, drop=lambda: None):
     interrupt too, after the others have ended; the tasks not begun are then dropped, and
     ``drop()`` is called, which may shorten those that run.
     """
+    if n_helpers == 0:
+        return [run(task) for task in tasks]
     waiting, results = deque(enumerate(tasks)), [None] * len(tasks)
     helpers, errors = [], []
 

@@ -5,6 +5,8 @@ layer sees ``A[l + 1] = f(Z)``. The last raw output is left to the loss.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -56,10 +58,8 @@ class Network:
         return coefs, intercepts
 
     def _split(self, flat, tied):
-        parts = np.split(flat, np.cumsum(self._lengths(tied))[:-1])
-        n_coefs = len(parts) - len(self.shapes)
-        coefs = [part.reshape(s) for part, s in zip(parts[:n_coefs], self.shapes)]
-        return coefs, parts[n_coefs:]
+        coefs, intercepts = _places(self, tied)
+        return [flat[at].reshape(s) for at, s in coefs], [flat[at] for at in intercepts]
 
     def pack(self, coefs, intercepts):
         """The vector ``theta`` that `unpack` turns into these arrays (float64)."""
@@ -99,6 +99,15 @@ class Network:
             i, j = divmod(k, self.shapes[part][1])
             return f"coefs_[{part}][{i}, {j}]"
         return f"intercepts_[{part - n_coefs}][{k}]"
+
+
+@lru_cache
+def _places(network, tied):
+    """Where each weight matrix, with its shape, and each bias vector lies in a flat vector."""
+    ends = accumulate(network._lengths(tied), initial=0)
+    places = [slice(*pair) for pair in pairwise(ends)]
+    n_coefs = len(places) - len(network.shapes)
+    return list(zip(places[:n_coefs], network.shapes)), places[n_coefs:]
 
 
 @dataclass(frozen=True)
@@ -142,7 +151,10 @@ class Workspace:
 
     def cut(self, rows):
         """The same buffers for the block ``rows``."""
-        rows = slice(rows.stop - rows.start)
+        n_rows = rows.stop - rows.start
+        if n_rows == len(self.ones):
+            return self
+        rows = slice(n_rows)
         return Workspace(
             outputs=[a[rows] for a in self.outputs],
             slopes=[a[rows] for a in self.slopes],

@@ -66,8 +66,9 @@ class Objective:
         gradient : ndarray of shape (n_params,)
         """
         with np.errstate(all="ignore"):
-            coefs, intercepts = self._layout.unpack(theta.astype(self.rows.dtype, copy=False))
-            decayed, _ = self._layout.unpack(theta)
+            decayed, intercepts = self._layout.unpack(theta)
+            coefs = [W.astype(self.rows.dtype, copy=False) for W in decayed]
+            intercepts = [b.astype(self.rows.dtype, copy=False) for b in intercepts]
             rates = []
             if self._code_pass:
                 reference = self._reference_code(coefs, intercepts)
@@ -189,11 +190,16 @@ class Objective:
         """The code of the mean of the first rows: near the mean code, unless they are odd."""
         if not self.variable_projection:
             return None
-        A = np.ascontiguousarray(self.rows.first(64)).mean(axis=0)  # the same bits in any layout
+        A = self._first_rows
         for W, b in zip(coefs, intercepts):
             A = A @ W + b
             ACTIVATIONS[self.network.activation](A, np.empty_like(A))
         return A
+
+    @once
+    def _first_rows(self):
+        """Their mean, with the same bits in any layout."""
+        return np.ascontiguousarray(self.rows.first(64)).mean(axis=0)
 
     def _best_output(self, theta, moments, reference):
         """Its weights and biases, kept for `expand`."""

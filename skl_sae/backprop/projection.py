@@ -102,7 +102,7 @@ def solve_output(moments, total_weight, reference, lam, rounding):
     # errors of the sums, and of the codes themselves, which large weights would magnify
     noise = 10 * rounding * np.trace(code_code) + np.sum((100 * rounding * reference) ** 2)
     system = code_code - np.outer(code, code)
-    system[np.diag_indices_from(system)] += lam
+    np.einsum("ii->i", system)[:] += lam  # a view of the diagonal
     W = _solve(system, code_target - np.outer(code, target), noise)
     return W, target - (reference + code) @ W
 
