@@ -3,7 +3,7 @@
 import os
 from contextvars import ContextVar, copy_context
 from functools import cache
-from threading import Lock, get_ident
+from threading import RLock, get_ident
 
 from threadpoolctl import ThreadpoolController
 
@@ -20,14 +20,11 @@ def _set_limits(limits):
     """Give each library its number of threads.
 
     Newer threadpoolctl lets only the first thread that sets a limit set others; what the rest
-    set is lost without a word. So control is taken before, and left to whoever comes next.
+    set is lost without a word. It also has a lock that an interrupt can leave locked. So this
+    goes to the function behind, where there is one.
     """
     for library, limit in zip(_libraries(), limits, strict=True):
-        if hasattr(library, "clear_controlling_thread"):
-            library.clear_controlling_thread(force=True)
-        library.set_num_threads(limit)
-        if hasattr(library, "clear_controlling_thread"):
-            library.clear_controlling_thread(force=True)
+        getattr(library, "_real_set_num_threads", library.set_num_threads)(limit)
 
 
 class _Hold:
@@ -42,11 +39,12 @@ class _Hold:
     """
 
     def __init__(self):
-        self.lock, self.holders, self.allowed = Lock(), {}, None
+        self.lock, self.holders, self.allowed = RLock(), {}, None
 
     def take(self, holder):
         """Limit BLAS, and say how many threads it was allowed."""
-        with self.lock:
+
+        def limit():
             if not self.holders:
                 if self.allowed is None:
                     self.allowed = [library.num_threads for library in _libraries()]
@@ -54,17 +52,36 @@ class _Hold:
             self.holders[holder] = get_ident()
             return max(self.allowed, default=1)
 
+        return self._alone(limit)
+
     def restore(self):
         """Give BLAS its threads back if nobody holds it; this can be done twice."""
-        with self.lock:
+
+        def restore():
             if not self.holders and self.allowed is not None:
                 _set_limits(self.allowed)
                 self.allowed = None
 
+        self._alone(restore)
+
+    def _alone(self, action):
+        """``action()`` while no other thread is in one.
+
+        Not by ``with``: from Python 3.14 on an interrupt can come between a lock and its block.
+        """
+        try:
+            self.lock.acquire()
+            return action()
+        finally:
+            try:  # noqa: SIM105, not by `suppress`: what is called first must be the release
+                self.lock.release()
+            except RuntimeError:  # the interrupt came before this thread had the lock
+                pass
+
     def after_fork_in_child(self):
         """None of the parent's threads lives on but the one that forked."""
         self.holders = {who: at for who, at in self.holders.items() if at == get_ident()}
-        self.lock = Lock()
+        self.lock = RLock()
         self.restore()
 
 

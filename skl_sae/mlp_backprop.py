@@ -83,7 +83,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         transform_layer=-1,
         early_stopping=False,
         validation_fraction=0.1,
-        n_iter_no_change=20,
+        n_iter_no_change=25,
         solver="lbfgs",
         max_iter=1500,
         tol=1e-3,

@@ -141,7 +141,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         solver="lbfgs",
         max_iter=1500,
         tol=1e-3,
-        n_iter_no_change=20,
+        n_iter_no_change=25,
         history_size=10,
         growing_samples="auto",
         variable_projection="auto",

@@ -20,3 +20,16 @@ settings.load_profile("bounded")
 def seed():
     """What a test leaves to chance (``random_state=None``) is the same in every run."""
     np.random.seed(0)  # noqa: NPY002, the generator that stands behind None
+
+
+@pytest.fixture
+def short_fits(monkeypatch):
+    """Fits that end early without a warning, for code of the pages that is only to run."""
+    from skl_sae._estimator import BackpropEstimator
+
+    options = BackpropEstimator._options
+
+    def early(self, objective):
+        return options(self, objective)._replace(tol=0.05)
+
+    monkeypatch.setattr(BackpropEstimator, "_options", early)

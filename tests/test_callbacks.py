@@ -288,7 +288,7 @@ def test_scoring_monitor_in_a_search_of_two_workers():
 
 
 @pytest.mark.parametrize("page", ["callbacks", "persistence"])
-def test_the_code_of_the_pages_runs(page, tmp_path, monkeypatch):
+def test_the_code_of_the_pages_runs(page, tmp_path, monkeypatch, short_fits):
     monkeypatch.chdir(tmp_path)
     pytest.importorskip("rich", reason="the progress bar needs rich")
     pytest.importorskip("skops", reason="the page is about skops too")

@@ -477,7 +477,7 @@ def test_without_matplotlib(monkeypatch):
 
 
 @pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
-def test_the_page_runs(monkeypatch):
+def test_the_page_runs(monkeypatch, short_fits):
     """Its code, each block on its own, in a reader's folder, with fewer rows."""
     few = Bunch(data=DIGITS[:100])
     monkeypatch.setattr("sklearn.datasets.load_digits", lambda: few)

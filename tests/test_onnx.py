@@ -541,7 +541,7 @@ def test_docstring():
     assert doctest.DocTestRunner().run(test).failed == 0
 
 
-def test_the_page(capsys):
+def test_the_page(capsys, short_fits):
     """Its example runs, and its table names every estimator and method."""
     text = PAGE.read_text()
     [block] = re.findall(r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", text)[:1]

@@ -156,7 +156,7 @@ def lbfgs(
     max_iter,
     tol,
     on_iteration,
-    patience=20,
+    patience=25,
     history_size=10,
     eps=2.2e-16,
     stages=(),
@@ -290,7 +290,7 @@ def most_on_samples():
     return sum(int(STAGE_WORK / share) for share in SHARES)
 
 
-def cg(objective, theta0, *, max_iter, tol, on_iteration, patience=20, baseline=0.0, unit=None):
+def cg(objective, theta0, *, max_iter, tol, on_iteration, patience=25, baseline=0.0, unit=None):
     """SciPy's nonlinear conjugate gradients (Polak and Ribière); see `lbfgs`."""
     rule = Convergence(tol, patience, baseline)
     run = _ScipyRun(objective, rule, on_iteration, [], 0.0, unit)
@@ -398,7 +398,7 @@ def sgd(
     tol,
     learning_rate,
     on_iteration,
-    patience=20,
+    patience=25,
     baseline=0.0,
     batches=None,
 ):
