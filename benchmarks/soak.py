@@ -34,6 +34,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from shared.command import parser
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae.backprop import threads
 
 HANGS_AFTER = 120  # seconds without the end of a round
 MIB = 2**20
@@ -129,16 +130,16 @@ class Soak:
         with threadpool_limits(n_threads, user_api="blas"):
             before, ended = limits(), threading.Event()
             may_fail = (MemoryError, OSError) if trouble in (self.no_memory, self.no_disk) else ()
-            threads = [
+            others = [
                 threading.Thread(target=self.beside, args=(ended, may_fail)) for _ in range(2)
             ]
-            for thread in threads:
+            for thread in others:
                 thread.start()
             try:
                 trouble()
             finally:
                 ended.set()
-                for thread in threads:
+                for thread in others:
                     thread.join()
             self.job("prediction")
             self.lost["limits of BLAS"] += limits() != before
@@ -211,16 +212,16 @@ class Soak:
                 self.any_job((MemoryError, OSError))
 
     def no_threads(self):
-        def refuse(thread):
+        def refuse(*_):
             raise RuntimeError("can't start new thread")
 
-        start, threading.Thread.start = threading.Thread.start, refuse
+        start, threads.start_new_thread = threads.start_new_thread, refuse
         try:
             for _ in range(10):
                 self.any_job()
                 self.done["jobs without threads"] += 1
         finally:
-            threading.Thread.start = start
+            threads.start_new_thread = start
 
 
 class limited:

@@ -21,6 +21,7 @@ ORDER = [
     "backprop.losses",
     "backprop.penalties",
     "backprop.network",
+    "backprop.threads",
     "backprop.blocks",
     "backprop.projection",
     "backprop.start",
@@ -66,6 +67,7 @@ ORDER = [
 ]
 ALONE = {
     "backprop.once",
+    "backprop.threads",
     "backprop.solvers",
     "backprop.gradient_check",
     "exceptions",
@@ -116,8 +118,8 @@ def test_imports_point_one_way(path):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "backprop").glob("*.py")), ids=module_name)
 def test_the_core_needs_numpy_and_scipy_only(path):
-    standard = {"collections", "concurrent", "contextlib", "dataclasses", "functools", "os"}
-    allowed = standard | {"itertools", "math", "typing", "numpy", "scipy"}
+    standard = {"_thread", "collections", "contextlib", "dataclasses", "functools", "itertools"}
+    allowed = standard | {"math", "os", "queue", "typing", "numpy", "scipy"}
     assert {m.split(".")[0] for m in imports(path) if not m.startswith(".")} <= allowed
 
 

@@ -4,16 +4,17 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, issparse
 from sklearn.datasets import load_digits
+from test_interrupts import until
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 from skl_sae.backprop import blocks as blocks_module
+from skl_sae.backprop import threads as threads_module
 from skl_sae.backprop.blocks import (
     N_LANES,
     Lanes,
@@ -24,9 +25,9 @@ from skl_sae.backprop.blocks import (
     over_blocks,
     propagate,
     share_and_block_size,
-    share_out,
 )
 from skl_sae.backprop.network import Network
+from skl_sae.backprop.threads import Helpers, share_out
 
 MAIN = threading.get_ident()
 X, LABELS = load_digits(return_X_y=True)
@@ -47,20 +48,19 @@ def test_results_come_in_the_order_of_the_tasks(n_tasks, n_helpers):
         time.sleep(0.002 if task < 5 else 0)
         return task**2
 
-    with ThreadPoolExecutor(3) as pool:
-        found = share_out(slow_at_first, range(n_tasks), pool, n_helpers)
+    found = share_out(slow_at_first, range(n_tasks), Helpers(n_helpers))
     assert found == [task**2 for task in range(n_tasks)]
 
 
 def test_helpers_really_help():
     """Two tasks that wait for each other need two threads."""
     both = threading.Barrier(2, timeout=10)
-    with ThreadPoolExecutor(1) as pool:
-        share_out(lambda task: both.wait(), range(2), pool, 1)
+    share_out(lambda task: both.wait(), range(2), Helpers(1))
 
 
+@pytest.mark.parametrize("helpers", [None, Helpers(0)], ids=["none", "none to be had"])
 @pytest.mark.parametrize("error", [ValueError, IndexError, StopIteration, KeyboardInterrupt])
-def test_an_error_in_the_calling_thread_drops_the_other_tasks(error):
+def test_an_error_in_the_calling_thread_drops_the_other_tasks(error, helpers):
     begun = []
 
     def fail(task):
@@ -69,7 +69,7 @@ def test_an_error_in_the_calling_thread_drops_the_other_tasks(error):
             raise error("planted")
 
     with pytest.raises(error, match="planted"):
-        share_out(fail, range(10))
+        share_out(fail, range(10), helpers)
     assert begun == [0, 1, 2]
 
 
@@ -82,10 +82,13 @@ def test_an_error_in_a_helper_is_raised_and_drops_the_other_tasks(error):
         both.wait()
         if in_helper():
             raise error("planted")
-        pool.submit(int).result()  # begins when the only helper has ended
+        free = threading.Event()
+        helpers.call(free.set)  # when the only helper has ended
+        assert free.wait(10)
 
-    with ThreadPoolExecutor(1) as pool, pytest.raises(error, match="planted"):
-        share_out(fail, range(10), pool, 1)
+    helpers = Helpers(1)
+    with pytest.raises(error, match="planted"):
+        share_out(fail, range(10), helpers)
     assert len(begun) == 2
 
 
@@ -102,31 +105,51 @@ def test_after_an_error_no_task_goes_on():
         assert helping.wait(10)
         raise ValueError("planted")
 
-    with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(ValueError, match="planted"):
-            share_out(fail, range(2), pool, 1)
-        assert len(ended) == 1
+    with pytest.raises(ValueError, match="planted"):
+        share_out(fail, range(2), Helpers(1))
+    assert len(ended) == 1
 
 
 def test_an_interrupt_between_the_tasks_waits_for_the_helpers():
-    helping, ended = threading.Event(), []
+    helping, go_on, ended = threading.Event(), threading.Event(), []
 
     def help_slowly(task):
         helping.set()
+        assert go_on.wait(10)
         time.sleep(0.02)
         ended.append(task)
 
-    def submit_once(take):
-        if helping.is_set():
+    class Interrupted(Helpers):
+        def call(self, job):
+            super().call(job)
+            assert helping.wait(10)
             raise KeyboardInterrupt("planted")
-        helper = pool.submit(take)
-        assert helping.wait(10)
-        return helper
 
-    with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(KeyboardInterrupt, match="planted"):
-            share_out(help_slowly, range(5), SimpleNamespace(submit=submit_once), 2)
-        assert ended == [0]
+    with pytest.raises(KeyboardInterrupt, match="planted"):
+        share_out(help_slowly, range(5), Interrupted(1), go_on.set)
+    assert ended == [0]
+
+
+def test_helpers_end_with_their_object_and_are_not_there_in_a_child():
+    helpers, ended = Helpers(2), []
+    inbox = helpers.inbox
+    helpers.process += 1
+    helpers.call(lambda: ended.append(1))  # what a fork finds
+    assert inbox.empty()
+    del helpers
+    until(lambda: not inbox.empty())  # the last of them leaves the word for no one
+    assert inbox.get() is None
+    assert ended == []
+
+
+def test_where_no_thread_can_be_started_nobody_helps(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads_module, "start_new_thread", refuse)
+    helpers = Helpers(3)
+    assert helpers.n == 0
+    assert share_out(lambda task: in_helper(), range(4), helpers) == [False] * 4
 
 
 # -- lanes and blocks -----------------------------------------------------------------------
@@ -252,7 +275,7 @@ def test_after_an_error_no_lane_begins_another_block():
             time.sleep(0.001)
         left.append(len(blocks))
 
-    with lanes.pool, pytest.raises(ValueError, match="planted"):
+    with pytest.raises(ValueError, match="planted"):
         lanes.map(sums)
     assert left == [0]
 
@@ -265,8 +288,7 @@ def test_lanes_are_shared_among_as_many_threads_as_planned():
         all_three.wait(10)
         return np.exp(work.ones * 1e3).tolist()
 
-    with lanes.pool:
-        assert lanes.map(overflow) == [[np.inf]] * 3
+    assert lanes.map(overflow) == [[np.inf]] * 3
 
 
 @pytest.fixture
@@ -301,7 +323,7 @@ def test_over_blocks_passes_every_row_once_with_its_output(sizes, n_threads):
 
 @pytest.mark.usefixtures("small_blocks")
 def test_one_thread_unless_told_otherwise_and_the_precision_of_the_rows(monkeypatch):
-    monkeypatch.setattr(blocks_module, "ThreadPoolExecutor", None)
+    monkeypatch.setattr(blocks_module, "Helpers", None)
     network, X32 = Network((64, 6, 2)), X.astype(np.float32)
     work = Lanes.plan(network, len(X), "f4").workspaces.pop()
     for buffer in (*work.outputs, *work.slopes, *work.deltas, *work.products, work.ones):

@@ -53,13 +53,12 @@ def test_after_an_error_no_thread_begins_another_block(who, error):
             until(lambda: not blocks)
 
     lanes = Lanes.plan(Network((2, 2)), 80, float, block_size=1, n_threads=2)
-    with lanes.pool:
-        with pytest.raises(error, match="planted"):
-            lanes.map(lane)
-        assert sorted(seen) == [False, True]
-        assert len(lanes.workspaces) == 2
-        starts = [blocks[0].start for blocks in lanes.lanes]  # as they were
-        assert lanes.map(lambda blocks, work: blocks[0].start) == starts
+    with pytest.raises(error, match="planted"):
+        lanes.map(lane)
+    assert sorted(seen) == [False, True]
+    assert len(lanes.workspaces) == 2
+    starts = [blocks[0].start for blocks in lanes.lanes]  # as they were
+    assert lanes.map(lambda blocks, work: blocks[0].start) == starts
 
 
 def test_the_first_error_is_told():
@@ -74,9 +73,30 @@ def test_the_first_error_is_told():
         return blocks[0]
 
     lanes = Lanes.plan(Network((2, 2)), 80, float, block_size=1, n_threads=2)
-    with lanes.pool, pytest.raises(ValueError, match="the first"):
+    with pytest.raises(ValueError, match="the first"):
         lanes.map(lane)
 
+
+MANY_INTERRUPTS = """
+import signal, faulthandler
+import numpy as np
+from skl_sae import SparseAutoencoder
+from skl_sae.backprop import blocks
+faulthandler.dump_traceback_later(60, exit=True)
+blocks.MIN_ROWS = blocks.MAX_ROWS = 64
+rng = np.random.default_rng(0)
+X, sae = rng.random((600, 8)), SparseAutoencoder(3, tol=0, max_iter=10**6)
+def interrupt(*_):
+    raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+for _ in range(400):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-3, 5e-3))
+        sae.fit(X)
+    except KeyboardInterrupt:
+        pass
+print("all came through")
+"""
 
 # A process that a shell has started in the background ignores interrupts, and so do its own.
 LISTEN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -91,7 +111,7 @@ def lane(blocks, work):
     if threading.get_ident() == main:
         blocks.clear()
         return
-    while lanes.pool._work_queue.qsize() or not waiting():
+    while not waiting():
         time.sleep(0.001)
     again = 0  # a signal that comes just before a thread sleeps does not wake it
     while blocks:
@@ -103,7 +123,7 @@ def lane(blocks, work):
 def waiting():
     import sys
     frame = sys._current_frames()[main]
-    return frame.f_code.co_name == "wait" and "threading" in frame.f_code.co_filename
+    return frame.f_code.co_name == "wait" and "threads" in frame.f_code.co_filename
 lanes = Lanes.plan(Network((2, 2)), 2, float, 1, 2)
 try:
     lanes.map(lane)
@@ -132,6 +152,12 @@ def output(process):
             process.kill()
     assert process.returncode == 0
     return text
+
+
+@posix
+def test_no_interrupt_leaves_a_fit_waiting_for_ever():
+    """At whatever lock or queue it comes; an executor of the standard library is soon stuck."""
+    assert output(run(MANY_INTERRUPTS)) == "all came through\n"
 
 
 @posix

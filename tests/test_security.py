@@ -12,8 +12,8 @@ from test_architecture import FILES, imports, module_name
 from skl_sae import SparseAutoencoder
 
 STANDARD = {
+    "_thread",
     "collections",
-    "concurrent",
     "contextlib",
     "contextvars",
     "copy",
@@ -28,6 +28,7 @@ STANDARD = {
     "operator",
     "os",
     "pathlib",
+    "queue",
     "re",
     "sys",
     "textwrap",
@@ -42,7 +43,7 @@ OPTIONAL = {"dask", "distributed", "matplotlib", "onnx", "onnxruntime", "pandas"
 CALLS = {"eval", "exec", "compile", "__import__", "breakpoint", "input", "globals", "locals"}
 # What of a module with sharp edges is used, and where.
 ATTRIBUTES = {"os": {"callbacks": {"fsync"}}, "joblib": {"callbacks": {"dump"}}}
-ATTRIBUTES["os"] |= {"_threads": {"register_at_fork"}, "backprop.blocks": {"getpid"}}
+ATTRIBUTES["os"] |= {"_threads": {"register_at_fork"}, "backprop.threads": {"getpid"}}
 ATTRIBUTES["sys"] = {"_versioned": {"modules"}, "_warn": {"_getframe"}}
 METHODS = {"load", "loads", "dumps", "system", "popen", "fromfile", "allow_pickle", "tofile"}
 

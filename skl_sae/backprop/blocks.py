@@ -1,9 +1,6 @@
 """Row blocks: how any X is cut into consecutive rows, and shared among threads."""
 
-import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from math import ceil
 
@@ -11,6 +8,7 @@ import numpy as np
 
 from .activations import apply_output
 from .network import Workspace, affine, forward
+from .threads import Helpers, share_out
 
 # A block's activations should stay in the cache. Below 512 rows the products of wide
 # layers lose; of narrow layers few large blocks are better, because each call of NumPy by
@@ -115,58 +113,6 @@ def dense(X, rows):
     return block if isinstance(block, np.ndarray) else block.toarray()
 
 
-def share_out(run, tasks, pool=None, n_helpers=0, drop=lambda: None):
-    """``[run(task) for task in tasks]``, where threads of a pool help.
-
-    Each takes the next task until none is left; where no thread can be had, as at the exit
-    of the interpreter, the calling one takes them all. The first error is raised here, an
-    interrupt too, after the others have ended; the tasks not begun are then dropped, and
-    ``drop()`` is called, which may shorten those that run.
-    """
-    if n_helpers == 0:
-        return [run(task) for task in tasks]
-    waiting, results = deque(enumerate(tasks)), [None] * len(tasks)
-    helpers, errors = [], []
-
-    def stop():
-        waiting.clear()
-        drop()
-
-    def next_task():
-        try:
-            return waiting.popleft()
-        except IndexError:
-            return None
-
-    def take():
-        try:
-            while (task := next_task()) is not None:
-                results[task[0]] = run(task[1])
-        except BaseException as error:
-            errors.append(error)
-            stop()
-
-    def wait_for_helpers():
-        wait([helper for helper in helpers if not helper.cancel()])
-
-    try:
-        with suppress(RuntimeError):  # no thread can be started
-            for _ in range(n_helpers):
-                helpers.append(pool.submit(take))
-        take()
-        wait_for_helpers()
-    except BaseException:  # an interrupt outside of the tasks
-        stop()
-        wait_for_helpers()
-        raise
-    try:
-        if errors:
-            raise errors[0]
-    finally:
-        errors.clear()  # or the error would hold itself, and all arrays of its traceback
-    return results
-
-
 @dataclass(frozen=True)
 class Lanes:
     """The blocks of all rows, shared among threads.
@@ -180,16 +126,13 @@ class Lanes:
         The blocks of each lane.
     workspaces : deque of Workspace
         Buffers, one for each thread.
-    pool : ThreadPoolExecutor or None
+    helpers : Helpers or None
         The threads that help the calling one.
-    process : int
-        Whose threads these are: a child that was forked from it has none of them.
     """
 
     lanes: list
     workspaces: deque
-    pool: ThreadPoolExecutor | None
-    process: int
+    helpers: Helpers | None
 
     @classmethod
     def plan(cls, network, n_rows, dtype, block_size=None, n_threads=1):
@@ -204,8 +147,7 @@ class Lanes:
         return cls(
             lanes,
             deque(Workspace.allocate(network, size, dtype) for _ in range(n_threads)),
-            ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None,
-            os.getpid(),
+            Helpers(n_threads - 1) if n_threads > 1 else None,
         )
 
     def map(self, lane_sums):
@@ -227,8 +169,7 @@ class Lanes:
             finally:
                 self.workspaces.append(work)
 
-        n_helpers = len(self.workspaces) - 1 if self.process == os.getpid() else 0
-        return share_out(run, lanes, self.pool, n_helpers, drop)
+        return share_out(run, lanes, self.helpers, drop)
 
 
 def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads=1):
@@ -259,9 +200,7 @@ def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads
             output = affine(A[-1], coefs[-1], intercepts[-1], out=buffers.outputs[-1])
             use(rows, block, apply_output(output, output_activation))
 
-    lanes = Lanes.plan(network, X.shape[0], X.dtype, n_threads=n_threads)
-    with lanes.pool or nullcontext():
-        lanes.map(lane)
+    Lanes.plan(network, X.shape[0], X.dtype, n_threads=n_threads).map(lane)
 
 
 def propagate(X, network, coefs, intercepts, output_activation, n_threads=1):
