@@ -14,6 +14,7 @@ from skl_sae import SparseAutoencoder
 STANDARD = {
     "_thread",
     "collections",
+    "concurrent",
     "contextlib",
     "contextvars",
     "copy",

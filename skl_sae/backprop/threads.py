@@ -11,7 +11,7 @@ from _thread import start_new_thread
 from contextlib import suppress
 from queue import SimpleQueue
 
-NOBODY = object()  # takes the tasks that are dropped
+CALLER, NOBODY = object(), object()  # the calling thread, and who takes what is dropped
 
 
 class Helpers:
@@ -59,43 +59,53 @@ def share_out(run, tasks, helpers=None, drop=lambda: None):
     """
     if helpers is None:
         return [run(task) for task in tasks]
-    me, owners, results, errors = object(), {}, {}, []
-    ended, bell = set(), SimpleQueue()  # tasks of helpers, and a token for each
-
-    def stop():
-        for i in range(len(tasks)):
-            owners.setdefault(i, NOBODY)
-        drop()
-
-    def take(who):
-        for i, task in enumerate(tasks):
-            if owners.setdefault(i, who) is not who:
-                continue
-            try:
-                results[i] = run(task)
-            except BaseException as error:
-                errors.append(error)
-                stop()
-            if who is not me:
-                ended.add(i)
-                bell.put(None)
-
-    def wait():
-        for i in [i for i, owner in owners.items() if owner not in (me, NOBODY)]:
-            while i not in ended:
-                bell.get()
-
+    shared = _Shared(run, tasks, drop)
     try:
-        helpers.call(lambda: take(object()))
-        take(me)
-        wait()
+        helpers.call(lambda: shared.take(object()))
+        shared.take(CALLER)
+        shared.wait()
     except BaseException:  # an interrupt outside of the tasks
-        stop()
-        wait()
+        shared.stop()
+        shared.wait()
         raise
     try:
-        if errors:
-            raise errors[0]
+        if shared.errors:
+            raise shared.errors[0]
     finally:
-        errors.clear()  # or the error would hold itself, and all arrays of its traceback
-    return [results[i] for i in range(len(tasks))]
+        shared.errors.clear()  # or the error would hold itself, and all arrays of its traceback
+    return [shared.results[i] for i in range(len(tasks))]
+
+
+class _Shared:
+    """Tasks by their numbers: who has taken each, what came of it, which helpers are through."""
+
+    def __init__(self, run, tasks, drop):
+        self.run, self.tasks, self.drop = run, tasks, drop
+        self.owners, self.results, self.errors = {}, {}, []
+        self.ended, self.bell = set(), SimpleQueue()
+
+    def take(self, who):
+        """Run tasks until none is left; this may come late, or twice."""
+        for i, task in enumerate(self.tasks):
+            if self.owners.setdefault(i, who) is not who:
+                continue
+            try:
+                self.results[i] = self.run(task)
+            except BaseException as error:
+                self.errors.append(error)
+                self.stop()
+            if who is not CALLER:
+                self.ended.add(i)
+                self.bell.put(None)
+
+    def stop(self):
+        """Drop the tasks that nobody has taken."""
+        for i in range(len(self.tasks)):
+            self.owners.setdefault(i, NOBODY)
+        self.drop()
+
+    def wait(self):
+        """Wait for the helpers' tasks, when all tasks have an owner."""
+        for i, owner in self.owners.items():
+            while owner not in (CALLER, NOBODY) and i not in self.ended:
+                self.bell.get()
