@@ -10,7 +10,7 @@ endif
 BIN = $(VENV)/$(SCRIPTS)
 TOOLS = -c requirements-tools.txt
 
-.PHONY: demo examples test properties mutants lint oldest newest test-newest nightly package audit bench docs clean
+.PHONY: demo examples test slow properties mutants lint oldest newest test-newest nightly package audit bench docs clean
 
 IN_DEMO = examples/plot_natural_image_edges.py examples/plot_digits_grid_search.py
 EXAMPLES = $(sort $(wildcard examples/plot_*.py))
@@ -30,8 +30,17 @@ examples: $(VENV)/.demo
 		echo "$$script"; \
 		SKL_SAE_PICTURES=$(PICTURES) MPLBACKEND=agg $(BIN)/python -W error "$$script"; done
 
+# Of the processes that share the work each has one thread for BLAS, but where a test takes more.
+PYTEST = -m pytest -q -n auto
+test slow oldest test-newest nightly package: export OMP_NUM_THREADS = 1
+test slow oldest test-newest nightly package: export OPENBLAS_NUM_THREADS = 1
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -n auto $(COVERAGE)
+	$(BIN)/python $(PYTEST) -m "not slow" $(COVERAGE)
+
+# Clusters, forks, interrupts, default fits through all checks of scikit-learn, the pages' code.
+slow: $(VENV)/.test
+	$(BIN)/python $(PYTEST) -m slow
 
 # The tests of properties with thousands of new examples; a failure tells how to repeat it.
 properties: $(VENV)/.test
@@ -58,9 +67,9 @@ docs: $(VENV)/.docs
 		$(if $(filter 0,$(GALLERY)),-D plot_gallery=0) -d build/doctrees docs build/docs
 	@echo "The first page is $(abspath build/docs/index.html)"
 
-# The same tests with the oldest versions that pyproject.toml admits.
+# All tests, the slow ones too, with the oldest versions that pyproject.toml admits.
 oldest: .venv-oldest/.test
-	.venv-oldest/$(SCRIPTS)/python -m pytest -q -n auto
+	.venv-oldest/$(SCRIPTS)/python $(PYTEST)
 
 # And with the newest Python that is installed, if it is newer than $(PYTHON), and all that is
 # newest for it. Each is run to see: a shim of pyenv may stand for one that is not there.
@@ -79,7 +88,7 @@ test-newest:
 	"$(NEWEST)" -m venv --clear .venv-newest
 	.venv-newest/$(SCRIPTS)/python -m pip install --quiet --upgrade pip
 	.venv-newest/$(SCRIPTS)/python -m pip install --quiet --upgrade -e ".[test]" $(TOOLS)
-	.venv-newest/$(SCRIPTS)/python -m pytest -q -n auto
+	.venv-newest/$(SCRIPTS)/python $(PYTEST)
 
 # And with versions to come, which may fail: pre-releases, or what pip is told by NIGHTLY, such
 # as an index of nightly wheels.
@@ -87,7 +96,7 @@ nightly:
 	$(PYTHON) -m venv --clear .venv-nightly
 	.venv-nightly/$(SCRIPTS)/python -m pip install --quiet -e ".[test]"
 	.venv-nightly/$(SCRIPTS)/python -m pip install --quiet --upgrade --pre $(NIGHTLY) numpy scipy scikit-learn
-	.venv-nightly/$(SCRIPTS)/python -m pytest -q -n auto
+	.venv-nightly/$(SCRIPTS)/python $(PYTEST)
 
 # What the sdist holds, PKG-INFO besides: the files of these that git knows, and no others. The
 # wheel holds those of skl_sae and its metadata.
@@ -113,7 +122,7 @@ package:
 	tar -xzf dist/*.tar.gz -C build/package --strip-components 1
 	rm -r build/package/skl_sae
 	.venv-package/$(SCRIPTS)/python -m pip install --quiet "$$(ls dist/*.whl)[test]" $(TOOLS)
-	cd build/package && ../../.venv-package/$(SCRIPTS)/python -m pytest -q -n auto -o testpaths=tests \
+	cd build/package && ../../.venv-package/$(SCRIPTS)/python $(PYTEST) -m "not slow" -o testpaths=tests \
 		$(PACKAGED:%=tests/test_%.py) --pyargs skl_sae
 
 # Known weaknesses of what the package and its extras install; needs the network.

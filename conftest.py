@@ -1,7 +1,16 @@
-"""For doctests: no windows, and none that older versions of scikit-learn can't run."""
+"""For doctests: no windows, none that older versions of scikit-learn can't run, pages are slow."""
 
 import os
 from importlib.util import find_spec
 
+import pytest
+
 os.environ.setdefault("MPLBACKEND", "agg")
 collect_ignore = [] if find_spec("sklearn.callback") else ["skl_sae/callbacks.py"]
+
+
+def pytest_collection_modifyitems(items):
+    """The code of the pages belongs to `make slow`; that of docstrings does not."""
+    for item in items:
+        if item.path.suffix == ".rst":
+            item.add_marker(pytest.mark.slow)

@@ -393,6 +393,7 @@ def kill_while_it_saves(path, seconds):
     process.stdout.close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_the_file_outlives_kills(tmp_path):
     """``SKL_SAE_KILLS=200`` does it so many times."""

@@ -59,6 +59,7 @@ def at_once(jobs, n_threads=8):
     return [done[i % n_threads][i // n_threads] for i in range(len(jobs))]
 
 
+@pytest.mark.slow
 def test_fits_of_clones():
     expected = {name: bits(clone(estimator).fit(X, y)) for name, estimator in FITS.items()}
     names = [*FITS] * (2 * LONG)
@@ -83,6 +84,7 @@ def test_one_fitted_estimator_in_many_threads(name):
     assert vars(fitted) == before
 
 
+@pytest.mark.slow
 def test_fits_beside_transforms_of_a_fitted_estimator():
     """Clones are fitted and fail while the original and a pipeline with it are used."""
     fitted = clone(FITS["autoencoder"]).fit(X)
@@ -144,6 +146,7 @@ def test_limits_that_overlap_are_given_back_by_the_last():
     assert allowed() == before
 
 
+@pytest.mark.slow
 def test_many_fits_leave_nothing_behind():
     """Of threads and memory, in a process where nothing else runs."""
     path = os.pathsep.join([os.path.dirname(__file__), *sys.path])

@@ -129,8 +129,16 @@ def with_checks(estimators):
     return pytest.mark.parametrize(names, list(checks), **mark.kwargs)
 
 
-@with_checks([*DEFAULTS, *AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC, *TRANSFORMERS])
+@with_checks([*AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC, *TRANSFORMERS])
 def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@with_checks(DEFAULTS)
+def test_check_estimator_with_default_parameters(estimator, check):
+    """As a user would call it, with no failure expected."""
+    assert not expected_failures(estimator)
     check(estimator)
 
 

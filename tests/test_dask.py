@@ -182,7 +182,10 @@ def test_value_and_gradient_are_the_local_ones(name, weighted):
     assert_value_and_gradient(name, weighted)
 
 
-@pytest.mark.parametrize("where", ["threads", "processes", "local cluster", "cluster"])
+CLUSTER = pytest.param("cluster", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("where", ["threads", "processes", "local cluster", CLUSTER])
 def test_on_every_scheduler(where, request):
     with engine(where, request):
         for name in ("autoencoder", "linear decoder", "deep", "classes"):
@@ -299,6 +302,7 @@ def test_fit_and_score_are_the_local_ones(name, weighted):
     assert found == pytest.approx(chunked.score(X, y, sample_weight=s), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_growing_samples_have_the_same_bits_in_every_run():
     sae = SparseAutoencoder(3, growing_samples=True, max_iter=40, random_state=0)
     one, other = (clone(sae).fit(cut(X)) for _ in range(2))
@@ -670,7 +674,7 @@ def break_second(block, block_info=None):
     return block
 
 
-@pytest.mark.parametrize("where", ["threads", "cluster"])
+@pytest.mark.parametrize("where", ["threads", CLUSTER])
 def test_a_chunk_that_raises_gives_its_error(where, request):
     sae = SparseAutoencoder(3, **SHORT).fit(X)
     before = dict(vars(sae))
@@ -716,6 +720,7 @@ def in_files(folder):
     return da.from_npy_stack(folder / "rows")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["array", "files"])
 def test_a_fit_survives_the_death_of_workers(source, tmp_path, monkeypatch):
     """Of one of two, and of all when others come; rows that were persisted are made again."""
@@ -733,6 +738,7 @@ def test_a_fit_survives_the_death_of_workers(source, tmp_path, monkeypatch):
     assert all((a == b).all() for a, b in zip(found.coefs_, expected.coefs_, strict=True))
 
 
+@pytest.mark.slow
 def test_what_dask_cannot_mend_ends_a_fit(tmp_path, monkeypatch):
     """Rows that nobody can make again, no workers, and no scheduler."""
     lost = r"lost rows that it can't make again.* Fit again"
@@ -755,6 +761,7 @@ def test_what_dask_cannot_mend_ends_a_fit(tmp_path, monkeypatch):
             fit_while(partial(kill, own.scheduler), monkeypatch, cut(X))
 
 
+@pytest.mark.slow
 def test_after_a_restart_a_fit_ends(monkeypatch):
     with (
         distributed.LocalCluster(
@@ -767,6 +774,7 @@ def test_after_a_restart_a_fit_ends(monkeypatch):
         clone(LONG).fit(cut(X))
 
 
+@pytest.mark.slow
 def test_nothing_stays_on_the_cluster(cluster):
     before = set(cluster.futures)
     with cluster.as_current():
@@ -823,6 +831,7 @@ def grid_search():
     return GridSearchCV(estimator, {"lam": [1e-4, 1e-2], "beta": [0, 0.5]}, cv=KFold(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["dask", "ray"])
 def test_a_grid_search_on_a_cluster_is_the_serial_one(where, request):
     expected = grid_search().fit(X, LABELS)
@@ -832,6 +841,7 @@ def test_a_grid_search_on_a_cluster_is_the_serial_one(where, request):
     same_search(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [None, "dask"])
 def test_a_grid_search_over_a_dask_array(where, request):
     """The rows of each fold stay on the cluster, and its fits may run there too."""

@@ -97,6 +97,7 @@ def test_the_documented_names_are_those_that_are_allowed(name):
         assert sorted(documented) == sorted(allowed), parameter.name
 
 
+@pytest.mark.slow
 def test_the_package_needs_no_docstrings():
     """``python -OO`` takes them away."""
     subprocess.run([sys.executable, "-OO", "-c", "import skl_sae"], check=True)

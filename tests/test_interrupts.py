@@ -154,12 +154,14 @@ def output(process):
     return text
 
 
+@pytest.mark.slow
 @posix
 def test_no_interrupt_leaves_a_fit_waiting_for_ever():
     """At whatever lock or queue it comes; an executor of the standard library is soon stuck."""
     assert output(run(MANY_INTERRUPTS)) == "all came through\n"
 
 
+@pytest.mark.slow
 @posix
 def test_an_interrupt_reaches_the_helpers_that_are_waited_for():
     assert output(run(INTERRUPTED_WAIT)) == "interrupted\n"
@@ -210,6 +212,7 @@ for name, estimator in FITS.items():
 """
 
 
+@pytest.mark.slow
 @posix
 def test_an_interrupt_leaves_the_estimator_and_the_threads_as_they_were():
     assert len(output(run(INTERRUPTED_FITS)).splitlines()) == 18
@@ -229,6 +232,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_an_interrupt_ends_a_search_and_its_workers(n_jobs):
@@ -313,6 +317,7 @@ for room in (0, 1, 4096, 100_000, 799_000):
 """
 
 
+@pytest.mark.slow
 @posix
 def test_no_room_for_the_new_file(old_file):
     """The system refuses to write more than some bytes, as a full disk does."""
@@ -338,6 +343,7 @@ for n in range(10**9):
 """
 
 
+@pytest.mark.slow
 @posix
 def test_a_process_killed_while_it_saves(tmp_path):
     """What it leaves behind beside the file is named so that it is known."""

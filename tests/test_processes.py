@@ -8,6 +8,7 @@ import os
 import pytest
 from test_interrupts import output, posix, run
 
+pytestmark = pytest.mark.slow
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
 
 # Two threads for BLAS, a fitted autoencoder, and how a child ends: by what it prints, or killed.
