@@ -108,11 +108,13 @@ PACKAGED = callbacks conformance display docs ecosystem onnx persistence securit
 
 # Builds wheel and sdist, and runs tests of the sdist on the installed wheel, outside this folder's code.
 package:
-	rm -rf dist build/package .venv-package
+	rm -rf dist build/package build/again .venv-package
 	$(PYTHON) -m venv .venv-package
 	.venv-package/$(SCRIPTS)/python -m pip install --quiet build twine $(TOOLS)
 	.venv-package/$(SCRIPTS)/python -m build --outdir dist .
 	.venv-package/$(SCRIPTS)/python -m twine check --strict dist/*
+	.venv-package/$(SCRIPTS)/python -m build --outdir build/again .
+	for file in dist/*; do cmp "$$file" "build/again/$${file##*/}"; done  # the same bytes again
 	mkdir -p build/package
 	tar -tzf dist/*.tar.gz | cut -d/ -f2- | grep -v '/$$' | sort > build/sdist.txt
 	(git ls-files $(SDIST); echo PKG-INFO) | sort | diff - build/sdist.txt
