@@ -107,6 +107,49 @@ def test_a_child_that_is_forked_within_a_fit_ends_it_alone():
     assert output_of(FORK_INSIDE) == "True 0\n"
 
 
+PRELOADED = """
+fitted = clone(wide).fit(many)
+expected = fitted.transform(many)
+pids = []
+for _ in range(4):
+    pids.append(os.fork())
+    if pids[-1] == 0:
+        signal.alarm(60)
+        same = all((fitted.transform(many) == expected).all() for _ in range(20))
+        os._exit(0 if same and allowed() == {2} else 1)
+print([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids])
+"""
+
+
+@forks
+def test_children_of_a_server_that_has_loaded_a_model_predict_at_once():
+    assert output_of(PRELOADED) == "[0, 0, 0, 0]\n"
+
+
+POOLS = """
+from multiprocessing import get_context
+import joblib
+expected, ended = sae.transform(few), threading.Event()
+def beside():
+    while not ended.is_set():
+        sae.transform(few)
+thread = threading.Thread(target=beside)
+thread.start()
+with get_context("fork").Pool(2) as pool:
+    print(all((Z == expected).all() for Z in pool.map(sae.transform, [few] * 8)))
+for backend in ("multiprocessing", "loky"):
+    calls = [joblib.delayed(sae.transform)(few) for _ in range(8)]
+    print(all((Z == expected).all() for Z in joblib.Parallel(2, backend=backend)(calls)))
+ended.set()
+thread.join()
+"""
+
+
+@forks
+def test_pools_of_processes_beside_a_thread_that_predicts():
+    assert output_of(POOLS) == "True\n" * 3
+
+
 INTERRUPTS = """
 rng, lost = np.random.default_rng(0), 0
 def interrupt(*_):
