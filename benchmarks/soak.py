@@ -149,18 +149,23 @@ class Soak:
     # -- trouble -------------------------------------------------------------------------------
 
     def interrupts(self):
+        armed = []
+
         def interrupt(*_):
-            raise Planted
+            if armed:
+                raise Planted
 
         signal.signal(signal.SIGALRM, interrupt)
         for _ in range(40):
             try:
+                armed.append(True)
                 signal.setitimer(signal.ITIMER_REAL, 10 ** self.random.uniform(-4.5, -1))
                 self.any_job()
             except Planted:
                 self.done["interrupts"] += 1
             finally:
-                quiet_timer()
+                armed.clear()  # first: the alarm may still be to come
+                signal.setitimer(signal.ITIMER_REAL, 0)
 
     def forks(self):
         for _ in range(3):
@@ -236,14 +241,6 @@ class limited:
 
     def __exit__(self, *_):
         resource.setrlimit(self.kind, self.before)
-
-
-def quiet_timer():
-    """Stop the alarm; one that comes at this moment is no more than that."""
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    except Planted:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def limits():
