@@ -65,7 +65,7 @@ def fit(estimator, *data):
 
 
 def save_and_load(fitted, X, folder):
-    path = Path(folder, f"{threading.get_ident()}.joblib")
+    path = Path(folder, f"{os.getpid()} {threading.get_ident()}.joblib")
     joblib.dump(fitted, path)
     return digest(joblib.load(path).transform(X))
 
