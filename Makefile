@@ -114,7 +114,7 @@ package:
 	.venv-package/$(SCRIPTS)/python -m build --outdir dist .
 	.venv-package/$(SCRIPTS)/python -m twine check --strict dist/*
 	.venv-package/$(SCRIPTS)/python -m build --outdir build/again .
-	for file in dist/*; do cmp "$$file" "build/again/$${file##*/}"; done  # the same bytes again
+	set -e; for file in dist/*; do cmp "$$file" "build/again/$${file##*/}"; done  # the same bytes again
 	mkdir -p build/package
 	tar -tzf dist/*.tar.gz | cut -d/ -f2- | grep -v '/$$' | sort > build/sdist.txt
 	(git ls-files $(SDIST); echo PKG-INFO) | sort | diff - build/sdist.txt

@@ -71,7 +71,7 @@ def test_no_other_file_names_an_address_of_this_project():
     assert len(texts) > 50
     assert OWN.search("see https://docs" + ".skl_sae.org/en/")
     named = {str(path.relative_to(root)): OWN.findall(text) for path, text in texts.items()}
-    del named[str(Path("skl_sae", "_versioned.py"))]
+    named.pop(str(Path("skl_sae", "_versioned.py")), None)  # not here where the wheel is tested
     assert {path: found for path, found in named.items() if found} == {}
 
 
