@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 from test_architecture import FILES
+from threadpoolctl import ThreadpoolController
 
 # Module, name, and the parameters that we give it.
 PRIVATE = [
@@ -39,6 +40,13 @@ def test_a_private_attribute_of_estimators_is_there(name):
     from sklearn.base import BaseEstimator
 
     assert hasattr(BaseEstimator, name)
+
+
+def test_limits_of_blas_can_be_set_by_any_thread():
+    """threadpoolctl gives them to one thread where it has a function behind that does not."""
+    for library in ThreadpoolController().select(user_api="blas").lib_controllers:
+        only_one = hasattr(library, "clear_controlling_thread")
+        assert not only_one or hasattr(library, "_real_set_num_threads")
 
 
 def imported(path):

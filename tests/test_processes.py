@@ -6,7 +6,7 @@ Each test runs a process of its own, which `run` of the tests of interrupts star
 import os
 
 import pytest
-from test_interrupts import output, posix, run
+from test_interrupts import ALARM, output, posix, run
 
 pytestmark = pytest.mark.slow
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
@@ -41,8 +41,6 @@ def child(work):
             os.waitpid(pid, 0)
             return "hung"
         time.sleep(0.002)
-def main():
-    return threading.current_thread() is threading.main_thread()
 few = np.random.default_rng(0).uniform(size=(10, 5))
 many = np.random.default_rng(0).uniform(size=(7000, 64))
 sae = SparseAutoencoder(2, max_iter=3).fit(few)
@@ -152,9 +150,6 @@ def test_pools_of_processes_beside_a_thread_that_predicts():
 
 INTERRUPTS = """
 rng, lost = np.random.default_rng(0), 0
-def interrupt(*_):
-    raise KeyboardInterrupt
-signal.signal(signal.SIGALRM, interrupt)
 for _ in range(1000):
     try:
         signal.setitimer(signal.ITIMER_REAL, rng.uniform(20e-6, 400e-6))
@@ -172,7 +167,7 @@ print(lost)
 
 @posix
 def test_after_an_interrupt_the_next_call_restores_blas():
-    assert output_of(INTERRUPTS) == "0\n"
+    assert output_of(ALARM + INTERRUPTS) == "0\n"
 
 
 NO_THREADS = """

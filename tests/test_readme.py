@@ -15,9 +15,9 @@ def numbers(text):
 
 
 def test_the_code_runs_and_prints_what_is_shown(capsys):
-    """Or what other versions print, which find another minimum."""
+    """The second example finds another minimum with other versions."""
     blocks = re.findall(r"```(python|text)\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert [kind for kind, _ in blocks].count("text") >= 2
+    within = iter([0.0051, 0.03])  # two of 450 rows; as far as the minima are apart
     for (kind, code), (next_kind, shown) in pairwise([*blocks, ("", "")]):
         if kind == "python":
             exec(code, {})
@@ -26,7 +26,8 @@ def test_the_code_runs_and_prints_what_is_shown(capsys):
             raw, code = printed
             assert code > raw
             assert raw == numbers(shown)[0]
-            assert abs(code - numbers(shown)[1]) < 0.03
+            assert abs(code - numbers(shown)[1]) < next(within)
+    assert next(within, None) is None
 
 
 def test_the_first_example_wins():
