@@ -54,7 +54,7 @@ def test_without_an_address_there_is_no_link(name):
 
 # Addresses of what is nobody's until it is registered: pages, repositories, packages of our name.
 OWN = re.compile(r"""https?://[^\s"'<>)`]*skl[-_.]?sae[^\s"'<>)`]*""", re.IGNORECASE)
-TEXT = {".py", ".rst", ".md", ".toml", ".yml", ".yaml", ".cff", ".txt", ".html", ".css", ""}
+TEXT = {".py", ".rst", ".md", ".toml", ".yml", ".yaml", ".cff", ".txt", ".html", ".css"}
 
 
 def test_no_other_file_names_an_address_of_this_project():
