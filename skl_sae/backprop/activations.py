@@ -44,14 +44,38 @@ def logistic(Z, slope, s=None):
 
 
 def tanh(Z, slope, s=None):
-    """A = tanh(Z); f' = 1 - A**2, written 4 on off so that it survives saturation."""
-    on = np.empty_like(Z)
-    logistic_pair(Z, 2, on=on, off=slope)
-    sums = None if s is None else (s @ on, s @ slope)
-    slope *= on
-    slope *= 4
-    np.tanh(Z, out=Z)
-    return sums
+    """A = tanh(Z); f' = 1 - A**2, written 2 q (1 + |A|) so that it survives saturation.
+
+    Here q is the smaller of both sides of the unit, logistic(-2|Z|).
+    """
+    q = np.abs(Z)
+    np.copysign(_tanh_of_positive(q, out=slope), Z, out=Z)
+    slope += 1
+    slope *= q
+    slope *= 2
+    return None if s is None else _both_sides(q, Z, s)
+
+
+def _tanh_of_positive(Z, out):
+    """tanh(Z) where no Z is negative; ``Z`` becomes logistic(-2Z)."""
+    if Z.dtype == np.float32:  # for which NumPy vectorises exp and tanh, and not expm1
+        np.tanh(Z, out=out)
+        logistic_pair(Z, 2, on=np.empty_like(Z), off=Z)
+        return out
+    limit = np.log(np.finfo(Z.dtype).max) - 1
+    Z *= 2
+    np.minimum(Z, limit, out=Z)
+    np.expm1(Z, out=out)  # E: tanh = E / (E + 2), and logistic(-2Z) = 1 / (E + 2)
+    np.add(out, 2, out=Z)
+    np.divide(1, Z, out=Z)
+    out *= Z
+    return out
+
+
+def _both_sides(q, A, s):
+    """Sums of on = q + max(A, 0) and off = q + max(-A, 0); the smaller side ``q`` is lost."""
+    smaller, positive = s @ q, s @ np.maximum(A, 0, out=q)
+    return smaller + positive, smaller + s @ np.maximum(np.negative(A, out=q), 0, out=q)
 
 
 def relu(Z, slope, s=None):

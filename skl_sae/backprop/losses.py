@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from .activations import ACTIVATIONS, logistic, logistic_pair, look_up, tanh
+from .activations import ACTIVATIONS, logistic, look_up, tanh
 
 
 def squared_error_identity(Z, Y, scratch):
@@ -37,15 +37,15 @@ def log_loss_logistic(Z, Y, scratch):
     it is exact at saturation. Targets are probabilities: outside [0, 1] the nearer end is meant.
     """
     Y = np.clip(Y, 0, 1)
-    np.abs(Z, out=scratch)
-    np.negative(scratch, out=scratch)
-    np.exp(scratch, out=scratch)
-    np.log1p(scratch, out=scratch)
-    per_row = scratch.sum(axis=1)
-    np.greater(Z, 0, out=scratch)
-    scratch -= Y
-    per_row += np.einsum("ij,ij->i", scratch, Z)
-    logistic_pair(Z, 1, on=Z, off=scratch)
+    e = np.negative(np.abs(Z, out=scratch), out=scratch)
+    np.exp(e, out=e)
+    terms, positive = np.log1p(e), Z > 0
+    per_row = terms.sum(axis=1)
+    np.subtract(positive, Y, out=terms)
+    per_row += np.einsum("ij,ij->i", terms, Z)
+    np.add(1, e, out=terms)
+    np.copyto(e, 1, where=positive)
+    np.divide(e, terms, out=Z)  # a = 1 / (1 + e) where z > 0, else e / (1 + e)
     Z -= Y
     return per_row
 
