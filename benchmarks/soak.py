@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import warnings
 from collections import Counter
 from functools import partial
@@ -173,7 +174,7 @@ class Soak:
             for pid in children:
                 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
                 self.done["children"] += 1
-                self.lost["children that failed or hung"] += status != 0
+                self.lost[f"children that ended with status {status}"] += status != 0
 
     def child(self):
         """A fork that predicts and fits at once; an alarm kills it where it hangs."""
@@ -187,6 +188,8 @@ class Soak:
                 names = ["prediction", "fit of a wide autoencoder"]
                 names.append(self.random.choice(list(self.jobs)))
                 code = int(any(self.jobs[name]() != self.expected[name] for name in names))
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(code)
         return pid

@@ -138,7 +138,7 @@ def test_helpers_end_with_their_object_and_are_not_there_in_a_child():
     assert inbox.empty()
     del helpers
     until(lambda: not inbox.empty())  # the last of them leaves the word for no one
-    assert inbox.get() is None
+    assert inbox.get()() is None  # a reference to what has gone
     assert ended == []
 
 

@@ -10,6 +10,7 @@ import os
 from _thread import start_new_thread
 from contextlib import suppress
 from queue import SimpleQueue
+from weakref import ref
 
 CALLER, NOBODY = object(), object()  # the calling thread, and who takes what is dropped
 
@@ -23,13 +24,12 @@ class Helpers:
         How many; there are fewer where the system has no more, as at the exit of the interpreter.
     """
 
-    inbox = None
-
     def __init__(self, n):
         self.inbox, self.n, self.process = SimpleQueue(), 0, os.getpid()
+        end = ref(self, self.inbox.put)  # not by __del__, which an interrupt can cut short
         with suppress(RuntimeError):
             for _ in range(n):
-                start_new_thread(_work, (self.inbox,))
+                start_new_thread(_work, (self.inbox, end))
                 self.n += 1
 
     def call(self, job):
@@ -38,16 +38,12 @@ class Helpers:
             for _ in range(self.n):
                 self.inbox.put(job)
 
-    def __del__(self):
-        if self.inbox is not None:  # an interrupt came before there was one
-            self.inbox.put(None)
 
-
-def _work(inbox):
-    while (job := inbox.get()) is not None:
+def _work(inbox, end):
+    while (job := inbox.get()) is not end:
         job()
         job = None  # while it waits, it holds nothing
-    inbox.put(None)  # for the next of them
+    inbox.put(end)  # for the next of them
 
 
 def share_out(run, tasks, helpers=None, drop=lambda: None):
