@@ -154,7 +154,7 @@ def test_many_fits_leave_nothing_behind():
         [sys.executable, "-c", "import test_concurrency; test_concurrency.fit_many_times()"],
         env=os.environ | {"PYTHONPATH": path},
         check=True,
-        timeout=60 * LONG,
+        timeout=300 * LONG,
     )
 
 
