@@ -17,7 +17,7 @@ CASES = {
     "rho": [0.01, 0.05, 0.1, 0.2, 0.5],
 }
 SYMBOLS = {"lam": "λ", "beta": "β", "rho": "ρ"}
-HEAD = ["mean activation", "spread of a unit", "explained variance", "accuracy behind it"]
+HEAD = ["mean activation", "spread of a unit", "explained variance", "accuracy of a classifier"]
 
 
 def measure(train, test, **params):
