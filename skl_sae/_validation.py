@@ -80,7 +80,7 @@ def _first_objects(X, dtypes):
 
 def refuse_nan(X, name="X"):
     """Refuse NaN, for which nobody has looked where ``assume_finite=True``."""
-    if any(np.isnan(block).any() for block in chunks(X)):
+    if any(np.isnan(block).any() for block in ([X.data] if issparse(X) else chunks(X))):
         raise ValueError(
             f"{name} holds NaN, which assume_finite=True has let pass: leave these rows out, or "
             "fill the gaps, for example with SimpleImputer."
