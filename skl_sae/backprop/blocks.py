@@ -146,17 +146,7 @@ def dense(X, rows):
 
 def block_of(X, rows):
     """The rows as they are computed with: CSR where X stays sparse, else dense."""
-    if not stays_sparse(X):
-        return dense(X, rows)
-    return _view(X, *rows.indices(X.shape[0])) if isinstance(rows, slice) else X[rows]
-
-
-def _view(X, start, stop, step):
-    """Consecutive rows of a CSR array, of which SciPy would make a copy."""
-    first, last = X.indptr[[start, stop]]
-    entries = slice(first, last)
-    parts = X.data[entries], X.indices[entries], X.indptr[start : stop + 1] - first
-    return type(X)(parts, shape=(stop - start, X.shape[1]))
+    return X[rows] if stays_sparse(X) else dense(X, rows)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from .blocks import Lanes, LazyRows, block_of, dense, entries_of_row, stays_sparse
+from .blocks import Lanes, LazyRows, block_of, entries_of_row, stays_sparse
 from .network import Workspace
 from .once import once
 from .start import Columns
@@ -145,7 +145,7 @@ class Rows:
         at = at if self.index is None else self.index[at]
         s = self.sample_weight
         s = np.ones(len(at)) if s is None else s[at].astype(float)
-        return dense(self.X, at).astype(float), s
+        return block_of(self.X, at).astype(float), s
 
     # -- what they are ------------------------------------------------------------------------
 
