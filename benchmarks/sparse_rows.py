@@ -35,8 +35,8 @@ NETWORK_NOTE = (
     "MLPClassifier; ten classes, logistic units. Goals: at most 1.2."
 )
 LINEAR_NOTE = (
-    "One evaluation of J and its gradient, β = 3, as a multiple of four bare products of SciPy, two "
-    "X W and two Xᵀ D; 'solved' has the output layer solved exactly. Goal: at most 3."
+    "One evaluation of J and its gradient, β = 3, as a multiple of four bare products of SciPy, "
+    "two X W and two Xᵀ D; 'solved' has the output layer solved exactly. Goal: at most 3."
 )
 FIT_NOTE = "One iteration of a fit, J as above, the same multiple. Goal: at most 4.5."
 TORCH_NOTE = "One evaluation in float32; PyTorch's of dense rows. Goal: at least 10 times faster."
