@@ -203,9 +203,14 @@ def bearable_decay(objective):
     """
     X, s = objective.rows.some(SOME_ROWS)
     z, _ = objective.best_constant
-    sigma = _largest_singular_value(
-        X - np.average(X, axis=0, weights=s), -_delta(objective, X, z), s
-    )
+    if issparse(X) and objective.output_activation == "identity":  # -δ = x - z
+        pair = (X, s @ X / s.sum()), (X, z)
+    else:
+        if issparse(X):  # not all of them, if they are very wide
+            few = slice(None, None, 1 + X.shape[0] * X.shape[1] // 2**24)
+            X, s = X[few].toarray(), s[few]
+        pair = (X - np.average(X, axis=0, weights=s), 0), (-_delta(objective, X, z), 0)
+    sigma = _largest_singular_value(*pair, s)
     activation, where = objective.network.activation, "STEEPEST of skl_sae/backprop/activations.py"
     steep = flat = look_up(STEEPEST, activation, where)
     if objective.beta > 0:  # f' = k² rate (1 - rate)
@@ -221,10 +226,23 @@ def _delta(objective, Y, z):
 
 
 def _largest_singular_value(A, B, s, n_steps=30):
-    """That of the weighted mean of a'b over rows a and b, by power iteration."""
-    s = s[:, np.newaxis] / s.sum()
-    v = np.random.default_rng(0).normal(size=(B.shape[1], 1))
+    """That of the weighted mean of (a - ā)'(b - b̄) over rows a and b, by power iteration.
+
+    A and B are pairs of rows, CSR perhaps, and what is taken from each.
+    """
+    s = s / s.sum()
+    v = np.random.default_rng(0).normal(size=B[0].shape[1])
     for _ in range(n_steps):
-        u = A.T @ (s * (B @ (v / (np.linalg.norm(v) or 1))))
-        v = B.T @ (s * (A @ (u / (np.linalg.norm(u) or 1))))
+        u = _times(A, s * _of_rows(B, v / (np.linalg.norm(v) or 1)))
+        v = _times(B, s * _of_rows(A, u / (np.linalg.norm(u) or 1)))
     return float(np.linalg.norm(v))
+
+
+def _of_rows(rows, v):
+    rows, origin = rows
+    return rows @ v - np.sum(origin * v)
+
+
+def _times(rows, w):
+    rows, origin = rows
+    return rows.T @ w - origin * w.sum()

@@ -189,6 +189,8 @@ class ChunkedRows:
         """That of X."""
         return self.X.dtype
 
+    stay_sparse = False
+
     @property
     def n_rows(self):
         """Number of rows, those left out of a sample too."""
@@ -209,7 +211,7 @@ class ChunkedRows:
         rows = self.Y if of_targets and self.Y is not None else self.X
         return columns_of_chunks(rows, self.sample_weight, limits)
 
-    def keeps(self, network):
+    def keeps(self, network, n_arrays=2):
         """Whether codes stay in memory from one pass to the next: each task forgets them."""
         return False
 

@@ -37,13 +37,21 @@ def validate_rows(estimator, X, **options):
     by_blocks = isinstance(X, np.ndarray) and X.dtype.kind in "buif"
     how = {"dtype": None, "ensure_all_finite": False} if by_blocks else {"dtype": FLOATS}
     found = validate_data(estimator, X, **how, **options)
-    if not by_blocks:
-        return found
     X, *y = found if isinstance(found, tuple) else (found,)
-    X = as_floats(X)
-    for block in chunks(X):
-        assert_all_finite(block, estimator_name=type(estimator).__name__, input_name="X")
+    if by_blocks:
+        X = as_floats(X)
+        for block in chunks(X):
+            assert_all_finite(block, estimator_name=type(estimator).__name__, input_name="X")
+    X = no_entry_twice(X) if issparse(X) else X
     return (X, *y) if y else X
+
+
+def no_entry_twice(X):
+    """A CSR array itself, or a copy with entries in order whose duplicates are added."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
 
 
 @np.errstate(invalid="ignore")  # scikit-learn adds all values to see whether they are finite
@@ -80,7 +88,7 @@ def _first_objects(X, dtypes):
 
 def refuse_nan(X, name="X"):
     """Refuse NaN, for which nobody has looked where ``assume_finite=True``."""
-    if any(np.isnan(block).any() for block in chunks(X)):
+    if any(np.isnan(block).any() for block in ([X.data] if issparse(X) else chunks(X))):
         raise ValueError(
             f"{name} holds NaN, which assume_finite=True has let pass: leave these rows out, or "
             "fill the gaps, for example with SimpleImputer."

@@ -19,9 +19,11 @@ from ._tasks import without_callbacks
 from ._threads import alone
 from ._validation import check_floats, no_nan
 from ._weights import check_weights, exact_weights
-from .backprop.blocks import LazyRows, as_floats, dense, row_blocks
+from .backprop.blocks import LazyRows, as_dense, as_floats, stays_sparse
+from .backprop.lean import Decoder, squared_errors
 from .backprop.losses import DECODERS
 from .backprop.network import Network
+from .backprop.start import Columns
 
 PARAMETERS = SHARED | {
     "n_components": Parameter([COUNT], "int", "Number of hidden units: the length of a code."),
@@ -424,17 +426,32 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             X, s = X[counts] if issparse(X) else LazyRows(X, X.dtype, counts), s[counts]
         with np.errstate(over="ignore", invalid="ignore"):
             unexplained = float(s @ self._squared_errors(X))
-            return s.sum(), unexplained, *_mean_and_variation(X, s)
+            columns = Columns.of(X, s)
+            variation = columns.weight * float(columns.variance.sum())
+            return s.sum(), unexplained, columns.mean, variation
 
     def _squared_errors(self, X):
         errors = np.empty(X.shape[0], X.dtype)
 
         def measure(rows, block, output):
-            output -= block
+            output -= as_dense(block)
             errors[rows] = np.einsum("ij,ij->i", output, output)
 
-        self._over_blocks(measure, X, slice(2), self.output_activation_)
+        if stays_sparse(X) and self.output_activation_ == "identity":
+            self._over_blocks(self._measure_codes(errors), X, slice(1), self.activation_)
+        else:
+            self._over_blocks(measure, X, slice(2), self.output_activation_)
         return no_nan(errors, X)
+
+    def _measure_codes(self, errors):
+        """The same for a linear decoder of sparse rows, from their codes."""
+        output = self.coefs_[1], self.intercepts_[1], self.mean_activation_
+        decoder = Decoder.of(*(part.astype(float) for part in output))
+
+        def measure(rows, block, code):
+            errors[rows] = squared_errors(block, code, decoder)
+
+        return measure
 
 
 @dataclass
@@ -448,19 +465,6 @@ class _OfRows:
         if len(X) == 0:
             return None
         return alone(partial(getattr(self.estimator, self.name), as_floats(X), s))
-
-
-def _mean_and_variation(X, weights):
-    """The weighted mean x̄ and Σ s ‖x - x̄‖², which is exactly zero where no column varies."""
-    origin = dense(X, slice(1)).astype(float)
-
-    def shifted():
-        for rows in row_blocks(X.shape[0], 1024):
-            yield weights[rows], dense(X, rows) - origin
-
-    mean = sum(s @ D for s, D in shifted()) / weights.sum()
-    total = float(sum(s @ ((D - mean) ** 2).sum(axis=1) for s, D in shifted()))
-    return origin[0] + mean, total
 
 
 def _combined(parts):

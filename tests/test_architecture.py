@@ -27,6 +27,7 @@ ORDER = [
     "backprop.start",
     "backprop.rows",
     "backprop.passes",
+    "backprop.lean",
     "backprop.objective",
     "backprop.solvers",
     "backprop.gradient_check",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .activations import apply_output
 from .network import Workspace, affine, forward
@@ -23,25 +24,51 @@ TWO_LANES_WORK = 2**25
 # interrupt need not wait for it: bytes, and rows times weights (at 6 flops each).
 MOST_BYTES, MOST_WORK = 2**28, 3 * 2**30
 
+# Rows at least so wide, with at most this share of entries, are multiplied by their entries, of
+# which one costs as much as several numbers of a dense row.
+WIDE, SPARSE, ENTRY_COST = 64, 0.1, 8
+
+# The product Xᵀδ of a sparse block is a dense matrix, which is worth its passes over the memory
+# where the block has so many times more entries than X has columns.
+ENTRIES_PER_COLUMN = 8
+
 # Partial sums over the rows, and so the largest useful number of threads.
 N_LANES = 8
 
 
-def share_and_block_size(network, itemsize, n_rows):
+def stays_sparse(X):
+    """Whether products with X are sparse ones; else its blocks are dense."""
+    n_rows, n_columns = X.shape
+    return issparse(X) and n_columns >= WIDE and X.nnz <= SPARSE * n_rows * n_columns
+
+
+def entries_of_row(X):
+    """Their mean number if X stays sparse, else None."""
+    return max(1, X.nnz // X.shape[0]) if stays_sparse(X) else None
+
+
+def share_and_block_size(network, itemsize, n_rows, n_entries=None):
     """Rows of the shares that lanes are made of, and of a block.
+
+    Of sparse rows ``n_entries`` is the mean number of entries, else None.
 
     A share's input, activations and deltas fill about `BLOCK_BYTES` at most. Few shares are
     evened out to 1, 2, 4 or 8, so that threads get equal ones. Each is one block, or several
     where one would be above `MOST_BYTES` or `MOST_WORK`.
     """
-    row_bytes = itemsize * (network.sizes[0] + 2 * sum(network.sizes[1:]))
+    n_features, first, *_ = network.sizes
+    row_bytes = itemsize * (2 * sum(network.sizes[1:]) + (n_entries or n_features))
     size = int(np.clip(BLOCK_BYTES // row_bytes, MIN_ROWS, MAX_ROWS))
-    pays = n_rows * network.n_weights >= TWO_LANES_WORK
+    work = network.n_weights
+    if n_entries:
+        size = max(size, ENTRIES_PER_COLUMN * n_features // n_entries)
+        work += first * (ENTRY_COST * n_entries - n_features)
+    pays = n_rows * work >= TWO_LANES_WORK
     n_shares = max(ceil(n_rows / size), 2 if pays else 1)
     if n_shares <= N_LANES:
         n_shares = 2 ** (n_shares - 1).bit_length()
     share = ceil(n_rows / n_shares)
-    most = max(1, min(MOST_BYTES // row_bytes, MOST_WORK // network.n_weights))
+    most = max(1, min(MOST_BYTES // row_bytes, MOST_WORK // work))
     return share, ceil(share / ceil(share / most))
 
 
@@ -102,15 +129,24 @@ def as_floats(X):
 
 
 def chunks(X, n_bytes=2**22):
-    """All rows of X in order, as dense blocks that are small beside X."""
-    row_bytes = X.dtype.itemsize * max(1, X.shape[1])
-    return (dense(X, rows) for rows in row_blocks(X.shape[0], max(1, n_bytes // row_bytes)))
+    """All rows of X in order, as blocks that are small beside X: CSR where X stays sparse."""
+    row_bytes = X.dtype.itemsize * max(1, entries_of_row(X) or X.shape[1])
+    return (block_of(X, rows) for rows in row_blocks(X.shape[0], max(1, n_bytes // row_bytes)))
+
+
+def as_dense(block):
+    """The block itself, or a copy if it is sparse."""
+    return block.toarray() if issparse(block) else block
 
 
 def dense(X, rows):
     """The rows as a dense array: a view, or a small copy where X is sparse."""
-    block = X[rows]
-    return block if isinstance(block, np.ndarray) else block.toarray()
+    return as_dense(X[rows])
+
+
+def block_of(X, rows):
+    """The rows as they are computed with: CSR where X stays sparse, else dense."""
+    return X[rows] if stays_sparse(X) else dense(X, rows)
 
 
 @dataclass(frozen=True)
@@ -135,10 +171,10 @@ class Lanes:
     helpers: Helpers | None
 
     @classmethod
-    def plan(cls, network, n_rows, dtype, block_size=None, n_threads=1):
+    def plan(cls, network, n_rows, dtype, block_size=None, n_threads=1, n_entries=None):
         """Cut the rows into blocks and lanes and allocate what the threads need."""
         dtype = np.dtype(dtype)
-        share, size = share_and_block_size(network, dtype.itemsize, n_rows)
+        share, size = share_and_block_size(network, dtype.itemsize, n_rows, n_entries)
         if block_size:
             share = size = min(block_size, n_rows)
         n_lanes = min(N_LANES, ceil(n_rows / share))
@@ -178,9 +214,9 @@ def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads
     Parameters
     ----------
     use : callable
-        Gets the slice of rows, these rows of X, and their output, ndarray of shape
-        (n_block, n_outputs), in a buffer that a later block overwrites. Threads call it
-        in any order.
+        Gets the slice of rows, these rows of X, CSR where X stays sparse, and their output,
+        ndarray of shape (n_block, n_outputs), in a buffer that a later block overwrites.
+        Threads call it in any order.
     X : {ndarray, LazyRows, CSR array} of shape (n_rows, n_features)
         Input, float64 or float32.
     network : Network
@@ -195,12 +231,14 @@ def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads
 
     def lane(blocks, work):
         for rows in blocks:
-            block, buffers = dense(X, rows), work.cut(rows)
+            block, buffers = block_of(X, rows), work.cut(rows)
             A, _ = forward(block, coefs, intercepts, network.activation, *buffers.hidden)
             output = affine(A[-1], coefs[-1], intercepts[-1], out=buffers.outputs[-1])
             use(rows, block, apply_output(output, output_activation))
 
-    Lanes.plan(network, X.shape[0], X.dtype, n_threads=n_threads).map(lane)
+    Lanes.plan(network, X.shape[0], X.dtype, n_threads=n_threads, n_entries=entries_of_row(X)).map(
+        lane
+    )
 
 
 def propagate(X, network, coefs, intercepts, output_activation, n_threads=1):

@@ -6,7 +6,7 @@ layer sees ``A[l + 1] = f(Z)``. The last raw output is left to the loss.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise, repeat
 
 import numpy as np
 
@@ -35,6 +35,11 @@ class Network:
     def hidden(self):
         """The layers before the last, as a network of their own."""
         return Network(self.sizes[:-1], self.activation)
+
+    @property
+    def of_codes(self):
+        """The same without outputs: its buffers hold nothing that is as wide as they are."""
+        return Network((*self.sizes[:-1], 0), self.activation)
 
     @property
     def n_params(self):
@@ -164,19 +169,25 @@ class Workspace:
         )
 
 
-def affine(A, W, b, out):
-    """The raw output Z = A W + b."""
-    np.matmul(A, W, out=out)
-    out += b
-    return out
+def product(A, B, out):
+    """A B: in ``out``, or in a new array where A is sparse."""
+    return np.matmul(A, B, out=out) if isinstance(A, np.ndarray) else A @ B
 
 
-def forward(X, coefs, intercepts, activation, outputs, slopes, s=None):
+def affine(A, W, b, out, raw=None):
+    """The raw output Z = A W + b; ``raw`` may keep A W."""
+    Z = product(A, W, out)
+    if raw is not None:
+        raw[:] = Z
+    return np.add(Z, b, out=out)
+
+
+def forward(X, coefs, intercepts, activation, outputs, slopes, raws=(), s=None):
     """Forward pass of one block through the hidden layers.
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features)
+    X : {ndarray, CSR array} of shape (n_rows, n_features)
         The block.
     coefs, intercepts : list of ndarray
         Parameters of the hidden layers, or of some of the first.
@@ -184,6 +195,8 @@ def forward(X, coefs, intercepts, activation, outputs, slopes, s=None):
         The hidden activation f.
     outputs, slopes : list of ndarray of shape (n_rows, n_units)
         Filled with the activation and with f' of each layer.
+    raws : list of ndarray of shape (n_rows, n_units), default=()
+        Filled with A W of the first layers, as many as there are.
     s : ndarray of shape (n_rows,), default=None
         Weights of the rows, to sum the mean code with.
 
@@ -196,8 +209,9 @@ def forward(X, coefs, intercepts, activation, outputs, slopes, s=None):
     """
     f = ACTIVATIONS[activation]
     A, sums = [X], []
-    for W, b, Z, slope in zip(coefs, intercepts, outputs, slopes):
-        sums.append(f(affine(A[-1], W, b, out=Z), slope, s))
+    for W, b, Z, slope, raw in zip(coefs, intercepts, outputs, slopes, chain(raws, repeat(None))):
+        affine(A[-1], W, b, out=Z, raw=raw)
+        sums.append(f(Z, slope, s))
         A.append(Z)
     return A, sums
 
@@ -232,8 +246,7 @@ def backward(A, delta, coefs, code_gradients, gradient, slopes, work):
     """
     for layer in reversed(range(len(coefs))):
         if layer < len(gradient[0]):
-            np.matmul(A[layer].T, delta, out=work.products[layer])
-            gradient[0][layer] += work.products[layer]
+            gradient[0][layer] += product(A[layer].T, delta, out=work.products[layer])
             gradient[1][layer] += work.ones @ delta
         if layer > 0:
             delta = np.matmul(delta, coefs[layer].T, out=work.deltas[layer - 1])

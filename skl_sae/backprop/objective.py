@@ -9,8 +9,10 @@ The sums over the rows are exact, and made by `Rows`; a block of them is no mini
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .activations import ACTIVATIONS, STEEPNESS
+from .lean import Decoder, LeanPass, loss_sums
 from .losses import target_range
 from .network import Network
 from .once import once
@@ -69,7 +71,7 @@ class Objective:
             decayed, intercepts = self._layout.unpack(theta)
             coefs = [W.astype(self.rows.dtype, copy=False) for W in decayed]
             intercepts = [b.astype(self.rows.dtype, copy=False) for b in intercepts]
-            rates = []
+            rates, moments, reference = [], None, None
             if self._code_pass:
                 reference = self._reference_code(coefs, intercepts)
                 rates, moments = self.rows.sum(self._code_pass, coefs, intercepts, reference)
@@ -79,7 +81,8 @@ class Objective:
                 coefs.append(W.astype(self.rows.dtype))
                 intercepts.append(b.astype(self.rows.dtype))
             sparsity, push = self._sparsity(rates)
-            sums = self.rows.sum(self._loss_pass, coefs, intercepts, push)
+            sums = self._lean_sums(coefs, intercepts, push, moments, reference)
+            sums = sums or self.rows.sum(self._loss_pass, coefs, intercepts, push)
             if self._loss_pass.only:
                 sparsity, push = self._sparsity(sums.rates)
                 self._push(sums, push)
@@ -188,10 +191,10 @@ class Objective:
 
     def _reference_code(self, coefs, intercepts):
         """The code of the mean of the first rows: near the mean code, unless they are odd."""
-        if not self.variable_projection:
+        if not (self.variable_projection or self._is_lean):
             return None
-        A = self._first_rows
-        for W, b in zip(coefs, intercepts):
+        A, n_hidden = self._first_rows, len(self.network.sizes) - 2
+        for W, b in zip(coefs[:n_hidden], intercepts):
             A = A @ W + b
             ACTIVATIONS[self.network.activation](A, np.empty_like(A))
         return A
@@ -199,7 +202,10 @@ class Objective:
     @once
     def _first_rows(self):
         """Their mean, with the same bits in any layout."""
-        return np.ascontiguousarray(self.rows.first(64)).mean(axis=0)
+        rows = self.rows.first(64)
+        if issparse(rows):
+            return np.ravel(rows.mean(axis=0)).astype(self.rows.dtype, copy=False)
+        return np.ascontiguousarray(rows).mean(axis=0)
 
     def _best_output(self, theta, moments, reference):
         """Its weights and biases, kept for `expand`."""
@@ -237,6 +243,24 @@ class Objective:
 
     # -- the passes over the rows ------------------------------------------------------------
 
+    def _lean_sums(self, coefs, intercepts, push, moments, reference):
+        """The loss and its gradient as in `lean`; None where the last pass must tell."""
+        if not self._is_lean:
+            return None
+        *coefs, W = coefs
+        *intercepts, b = intercepts
+        decoder, step = Decoder.of(W, b, reference), LeanPass(self.network, self._keeps)
+        sums = self.rows.sum(step, coefs, intercepts, push, decoder.of_codes)
+        squares, total_weight = self._columns.squares, self.rows.total_weight
+        return loss_sums(self._loss_pass, moments, sums, squares, total_weight, decoder)
+
+    @property
+    def _is_lean(self):
+        """Whether a linear decoder reconstructs sparse rows."""
+        linear = (self.loss, self.output_activation) == ("squared_error", "identity")
+        shape = self._is_autoencoder and len(self.network.sizes) > 2
+        return linear and shape and self.rows.stay_sparse
+
     @property
     def _layout(self):
         """The network whose parameters theta holds."""
@@ -244,22 +268,24 @@ class Objective:
 
     @once
     def _keeps(self):
-        """Whether the codes stay in memory from the first pass to the second."""
-        return (self.beta > 0 or self.variable_projection) and self.rows.keeps(self.network)
+        """How many arrays for each hidden layer stay from the first pass to the second."""
+        two_passes = self.beta > 0 or self.variable_projection or self._is_lean
+        n_arrays = 3 if self._is_lean and self.network.tied else 2
+        return two_passes and self.rows.keeps(self.network, n_arrays) and n_arrays
 
     @once
     def _code_pass(self):
         """The pass before that of the loss; None where one pass will do."""
-        rated, solved = self.beta > 0, self.variable_projection
-        if self._loss_pass.only or not (rated or solved):
+        rated, solved, lean = self.beta > 0, self.variable_projection, self._is_lean
+        if self._loss_pass.only or not (rated or solved or lean):
             return None
-        return CodePass(self.network, rated, solved, self._keeps)
+        return CodePass(self.network, rated, solved, self._keeps, lean)
 
     @once
     def _loss_pass(self):
         solved = self.variable_projection
         one_code = self.beta > 0 and len(self.network.sizes) == 3
-        only = one_code and not (solved or self._keeps)
+        only = one_code and not (solved or self._keeps or self._is_lean)
         return LossPass(self.network, self.loss, self.output_activation, solved, self._keeps, only)
 
     @once

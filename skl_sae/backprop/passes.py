@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .blocks import as_dense
 from .losses import get_loss
-from .network import Network, affine, backward, forward
+from .network import Network, affine, backward, forward, product
 from .projection import Moments
 
 
@@ -21,7 +22,8 @@ class CodeSums(NamedTuple):
     rates : list of ndarray of shape (2, n_units)
         For each hidden layer, with a sparsity penalty, the sums of both sides of its units.
     moments : Moments or tuple
-        With variable projection, what determines the best output layer; else empty.
+        With variable projection, what determines the best output layer; for lean passes what
+        determines the loss; else empty.
     """
 
     rates: list
@@ -59,19 +61,30 @@ class CodePass:
         Layer sizes and hidden activation.
     rated, solved : bool
         Whether the sparsity penalty, and the best output layer, are asked for.
-    keeps : bool
-        Whether the codes stay in memory for the next pass.
+    keeps : int
+        How many arrays for each hidden layer stay in memory for the next pass: none, activations
+        and slopes, or the products A W besides.
+    lean : bool, default=False
+        Whether the next pass is that of `lean`.
     """
 
     network: Network
     rated: bool
     solved: bool
-    keeps: bool
+    keeps: int
+    lean: bool = False
+
+    @property
+    def buffers(self):
+        """The network whose buffers are used."""
+        return self.network.of_codes if self.lean else self.network
 
     def zeros(self):
         """Sums of no rows."""
-        rates = _rates(self.network) if self.rated else []
-        return CodeSums(rates, Moments.zeros(*self.network.shapes[-1]) if self.solved else ())
+        rates, moments = _rates(self.network) if self.rated else [], ()
+        if self.solved or self.lean:
+            moments = Moments.zeros(*self.network.shapes[-1], crossed=not self.network.tied)
+        return CodeSums(rates, moments)
 
     def add(self, sums, blocks, coefs, intercepts, reference):
         """Add the rows of some blocks.
@@ -90,7 +103,7 @@ class CodePass:
         for block in blocks:
             A, _, rates = codes(self.network, block, coefs, intercepts, self.rated)
             _add_rates(sums.rates, rates)
-            if self.solved:
+            if self.solved or self.lean:
                 sums.moments.add(A[-1], block.Y, block.s, reference, block.work)
 
 
@@ -106,8 +119,8 @@ class LossPass:
         A key of `losses.LOSSES`.
     solved : bool
         Whether the output layer is the best one, so that J is a function of the others.
-    keeps : bool
-        Whether the first pass has kept the codes.
+    keeps : int
+        What the first pass has kept: see `CodePass`.
     only : bool
         Whether there was no first pass although there is a sparsity penalty, which is
         then added afterwards.
@@ -117,8 +130,13 @@ class LossPass:
     loss: str
     output_activation: str
     solved: bool
-    keeps: bool
+    keeps: int
     only: bool
+
+    @property
+    def buffers(self):
+        """The network whose buffers are used."""
+        return self.network
 
     @property
     def layout(self):
@@ -149,27 +167,31 @@ class LossPass:
         gradient = self.layout.views(sums.gradient)
         for block in blocks:
             work = block.work
-            A, slopes, rates = self._codes(block, coefs, intercepts)
+            A, slopes, rates = kept_codes(self, block, coefs, intercepts)
             delta = affine(A[-1], coefs[-1], intercepts[-1], out=work.outputs[-1])
-            sums.loss[...] += _weighted(loss(delta, block.Y, work.slopes[-1]), delta, block.s)
-            push = _each_row(code_gradients, block.s)
+            sums.loss[...] += _weighted(
+                loss(delta, as_dense(block.Y), work.slopes[-1]), delta, block.s
+            )
+            push = each_row(code_gradients, block.s)
             backward(A, delta, coefs, push, gradient, slopes, work)
             if self.only:
                 _add_rates(sums.rates, rates)
                 _add_slopes(self.network.hidden.views(sums.slopes), block, slopes[0])
 
-    def _codes(self, block, coefs, intercepts):
-        if not self.keeps:
-            return codes(self.network, block, coefs, intercepts, self.only)
-        outputs, slopes = block.kept
-        return [block.X, *outputs], slopes, ()
+
+def kept_codes(step, block, coefs, intercepts):
+    """What `codes` returned in the first pass, or returns now if it was not kept."""
+    if not step.keeps:
+        return codes(step.network, block, coefs, intercepts, step.only)
+    outputs, slopes, *_ = block.kept
+    return [block.X, *outputs], slopes, ()
 
 
 def codes(network, block, coefs, intercepts, rated):
     """Input and activations of the hidden layers, their slopes and, if asked, sums for rates."""
-    outputs, slopes = block.kept or block.work.hidden
+    outputs, slopes, *raws = block.kept or block.work.hidden
     s = block.weights if rated else None
-    A, rates = forward(block.X, coefs, intercepts, network.activation, outputs, slopes, s)
+    A, rates = forward(block.X, coefs, intercepts, network.activation, outputs, slopes, *raws, s=s)
     return A, slopes, rates if rated else ()
 
 
@@ -190,7 +212,7 @@ def _weighted(per_row, delta, s):
     return np.dot(s, per_row.astype(float))
 
 
-def _each_row(code_gradients, s):
+def each_row(code_gradients, s):
     """The gradient of the sparsity penalty by the codes, for rows with weights s."""
     if code_gradients is None or s is None:
         return code_gradients
@@ -202,5 +224,5 @@ def _add_slopes(totals, block, slopes):
     (W,), (b,) = totals
     if block.s is not None:
         slopes *= block.s[:, np.newaxis]
-    W += np.matmul(block.X.T, slopes, out=block.work.products[0])
+    W += product(block.X.T, slopes, out=block.work.products[0])
     b += block.work.ones @ slopes

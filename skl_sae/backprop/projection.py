@@ -32,8 +32,8 @@ class Moments(NamedTuple):
         The sum of the targets y.
     code_code : ndarray of shape (n_units, n_units)
         The sum of (a - r)ᵀ(a - r).
-    code_target : ndarray of shape (n_units, n_outputs)
-        The sum of (a - r)ᵀy.
+    code_target : ndarray of shape (n_units, n_outputs), or (n_units, 0)
+        The sum of (a - r)ᵀy, if anybody needs it.
     """
 
     code: np.ndarray
@@ -42,9 +42,9 @@ class Moments(NamedTuple):
     code_target: np.ndarray
 
     @classmethod
-    def zeros(cls, n_units, n_outputs):
-        """No rows so far."""
-        shapes = [n_units, n_outputs, (n_units, n_units), (n_units, n_outputs)]
+    def zeros(cls, n_units, n_outputs, crossed=True):
+        """No rows so far; ``crossed`` says whether ``code_target`` is asked for."""
+        shapes = [n_units, n_outputs, (n_units, n_units), (n_units, n_outputs if crossed else 0)]
         return cls(*map(np.zeros, shapes))
 
     def add(self, A, Y, s, reference, work):
@@ -54,7 +54,7 @@ class Moments(NamedTuple):
         ----------
         A : ndarray of shape (n_rows, n_units)
             Their codes.
-        Y : ndarray of shape (n_rows, n_outputs)
+        Y : {ndarray, CSR array} of shape (n_rows, n_outputs)
             Their targets.
         s : ndarray of shape (n_rows,) or None
             Their weights.
@@ -71,9 +71,16 @@ class Moments(NamedTuple):
         self.code_code[:] += C.T @ C
         if s is not None:
             C *= root
-        self.code_target[:] += np.matmul(C.T, Y, out=work.products[-1])
+        if self.code_target.size:
+            self.code_target[:] += _crossed(C, Y, work.products[-1])
         self.code[:] += work.ones @ C
         self.target[:] += weights @ Y
+
+
+def _crossed(C, Y, out):
+    if isinstance(Y, np.ndarray):
+        return np.matmul(C.T, Y, out=out if out.size else None)
+    return (Y.T @ C).T
 
 
 def solve_output(moments, total_weight, reference, lam, rounding):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
-from .blocks import Lanes, LazyRows, dense
+from .blocks import Lanes, LazyRows, block_of, entries_of_row, stays_sparse
 from .network import Workspace
 from .once import once
 from .start import Columns
@@ -26,14 +26,15 @@ class Block(NamedTuple):
 
     Attributes
     ----------
-    X, Y : ndarray of shape (n_rows, n_features), (n_rows, n_outputs)
+    X, Y : {ndarray, CSR array} of shape (n_rows, n_features), (n_rows, n_outputs)
         The rows and their targets.
     s : ndarray of shape (n_rows,) or None
         Their weights.
     work : Workspace
         Buffers for so many rows, which the next block overwrites.
-    kept : pair of list of ndarray of shape (n_rows, n_units), or None
-        Activations and slopes of the hidden layers that stay until the next pass.
+    kept : several lists of ndarray of shape (n_rows, n_units), or None
+        Of the hidden layers activations, slopes and perhaps products A W that stay until the
+        next pass.
     """
 
     X: np.ndarray
@@ -56,7 +57,7 @@ class Rows:
     ----------
     X : {ndarray, LazyRows, CSR array} of shape (n_rows, n_features)
         Input, float64 or float32: the dtype of all that is computed on the rows.
-        The sums over the rows are float64.
+        The sums over the rows are float64. A CSR array has no entry twice.
     Y : {ndarray, LazyRows} of shape (n_rows, n_outputs), default=None
         Targets; None means X itself, as in an autoencoder.
     sample_weight : ndarray of shape (n_rows,), default=None
@@ -90,7 +91,7 @@ class Rows:
         step : CodePass or LossPass
             ``step.zeros()`` are sums of no rows, nested tuples and lists of float64 arrays;
             ``step.add(sums, blocks, *parameters)`` adds the rows of several `Block`;
-            ``step.network`` says how large the buffers are, and ``step.keeps`` whether the
+            ``step.buffers`` is the network whose buffers it needs, and ``step.keeps`` whether the
             blocks have ``kept``.
         *parameters
             The weights and what else the step needs.
@@ -99,8 +100,8 @@ class Rows:
         -------
         The sums over all rows, in the structure of ``step.zeros()``.
         """
-        lanes, totals = self._lanes(step.network), self._totals(step)
-        kept = self._kept(step.network) if step.keeps else None
+        lanes, totals = self._lanes(step.buffers), self._totals(step)
+        kept = self._kept(step.network, step.keeps) if step.keeps else None
 
         def lane_sums(slices, work):
             sums = totals[slices[0].start]
@@ -114,7 +115,7 @@ class Rows:
 
     def _block(self, rows, work, kept):
         at = rows if self.index is None else self.index[rows]
-        X, Y, s = dense(self.X, at), self.Y, self.sample_weight
+        X, Y, s = block_of(self.X, at), self.Y, self.sample_weight
         kept = kept and [[a[rows] for a in part] for part in kept]
         return Block(X, X if Y is None else Y[at], None if s is None else s[at], work, kept)
 
@@ -135,8 +136,8 @@ class Rows:
             yield self.take(first_share(order, share))
 
     def first(self, n):
-        """The first n of them, as a dense array."""
-        return dense(self.X, slice(n) if self.index is None else self.index[:n])
+        """The first n of them."""
+        return block_of(self.X, slice(n) if self.index is None else self.index[:n])
 
     def some(self, most):
         """About so many of them, spread over all, as float64 with their weights."""
@@ -144,7 +145,7 @@ class Rows:
         at = at if self.index is None else self.index[at]
         s = self.sample_weight
         s = np.ones(len(at)) if s is None else s[at].astype(float)
-        return dense(self.X, at).astype(float), s
+        return block_of(self.X, at).astype(float), s
 
     # -- what they are ------------------------------------------------------------------------
 
@@ -152,6 +153,11 @@ class Rows:
     def dtype(self):
         """That of X."""
         return self.X.dtype
+
+    @property
+    def stay_sparse(self):
+        """Whether products with X are sparse ones."""
+        return stays_sparse(self.X)
 
     @property
     def n_rows(self):
@@ -196,32 +202,37 @@ class Rows:
     def _lanes(self, network):
         if network not in self._known:
             self._known[network] = Lanes.plan(
-                network, self.n_rows, self.dtype, self.block_size, self.n_threads
+                network,
+                self.n_rows,
+                self.dtype,
+                self.block_size,
+                self.n_threads,
+                entries_of_row(self.X),
             )
         return self._known[network]
 
     def _totals(self, step):
         """Sums for each lane, by its first row."""
         if step not in self._known:
-            lanes = self._lanes(step.network).lanes
+            lanes = self._lanes(step.buffers).lanes
             self._known[step] = {lane[0].start: step.zeros() for lane in lanes}
         return self._known[step]
 
-    def keeps(self, network):
-        """Whether there is memory for the activations and slopes of all rows.
+    def keeps(self, network, n_arrays=2):
+        """Whether there is memory for the activations and slopes of all rows, or more arrays.
 
         If not, what comes after the first pass computes them again.
         """
         n_features, *units, _ = network.sizes
-        n_bytes = 2 * self.n_rows * sum(units) * self.dtype.itemsize
+        n_bytes = n_arrays * self.n_rows * sum(units) * self.dtype.itemsize
         return n_bytes <= self.memory * (SHORT_SHARE if n_features < SHORT_ROW else 1)
 
-    def _kept(self, network):
+    def _kept(self, network, n_arrays):
         key = network, "kept"
         if key not in self._known:
             units = network.sizes[1:-1]
             self._known[key] = [
-                [np.empty((self.n_rows, n), self.dtype) for n in units] for _ in range(2)
+                [np.empty((self.n_rows, n), self.dtype) for n in units] for _ in range(n_arrays)
             ]
         return self._known[key]
 
@@ -257,6 +268,6 @@ def added(several):
 
 def _copied(sums):
     if isinstance(sums, np.ndarray):
-        return sums.copy()
+        return sums.copy(order="K")
     parts = map(_copied, sums)
     return type(sums)(*parts) if hasattr(sums, "_fields") else list(parts)

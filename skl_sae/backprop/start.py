@@ -10,6 +10,7 @@ from functools import partial, reduce
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from scipy.special import entr, logit
 
 from .activations import ACTIVATIONS, STEEPNESS, look_up
@@ -32,12 +33,17 @@ class Columns(NamedTuple):
         s = np.ones(rows.shape[0]) if s is None else s.astype(float)
         blocks, start = [], 0
         for block in chunks(rows):
-            weights = s[start : start + len(block)]
-            start += len(block)
+            weights = s[start : start + block.shape[0]]
+            start += block.shape[0]
             if (some := weights > 0).any():  # the squares of a row without weight may overflow
-                block = block[some] if limits is None else np.clip(block[some], *limits)
-                blocks.append(cls._of_block(block.astype(float), weights[some]))
+                of_block = cls._of_sparse if issparse(block) else cls._of_block
+                blocks.append(of_block(_cut(block[some], limits), weights[some]))
         return reduce(cls.joined, blocks)
+
+    @property
+    def squares(self):
+        """The weighted sum of ‖x‖² over the rows."""
+        return self.weight * float((self.variance + self.mean**2).sum())
 
     @classmethod
     def _of_block(cls, block, s):
@@ -47,6 +53,20 @@ class Columns(NamedTuple):
         block -= mean
         return cls(weight, origin + mean, s @ np.square(block, out=block) / weight)
 
+    @classmethod
+    def _of_sparse(cls, block, s):
+        """The same by the entries, and by the weight of the rows that have none."""
+        n_rows, n_columns = block.shape
+        entry_weights, at = np.repeat(s, np.diff(block.indptr)), block.indices
+        sums = partial(np.bincount, at, minlength=n_columns)
+        full, weight = sums() == n_rows, s.sum()
+        origin = np.where(full, block[[0]].toarray()[0], 0)  # a constant column stays exact
+        without = np.where(full, 0, np.maximum(weight - sums(entry_weights), 0))
+        entries = block.data - origin[at]
+        mean = sums(entry_weights * entries) / weight
+        spread = sums(entry_weights * (entries - mean[at]) ** 2) + without * mean**2
+        return cls(weight, origin + mean, spread / weight)
+
     def joined(self, other):
         """Those of both (Chan, Golub and LeVeque 1979)."""
         weight = self.weight + other.weight
@@ -54,6 +74,15 @@ class Columns(NamedTuple):
         between = share * (1 - share) * apart**2
         variance = (1 - share) * self.variance + share * other.variance + between
         return Columns(weight, self.mean + share * apart, variance)
+
+
+def _cut(block, limits):
+    """A copy of rows as float64, cut to limits that hold zero."""
+    block = block.astype(float)
+    if limits is not None:
+        values = block.data if issparse(block) else block
+        np.clip(values, *limits, out=values)
+    return block
 
 
 def best_constant(loss, output_activation, columns):

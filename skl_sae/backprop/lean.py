@@ -1,0 +1,237 @@
+r"""The linear decoder on sparse rows, without any array that is as large as the rows made dense.
+
+With the code a of the last hidden layer, a reference code r near its mean, c = a - r and
+b' = b + r W, the output is c W + b'. The squared error is a sum over products that are short::
+
+    Σ ‖c W + b' - x‖² = Σ ‖x‖² - 2 Σ (c·(x Wᵀ) + b'·x) + Σ ‖c W + b'‖²
+    Σ ‖c W + b'‖²     = tr(CᵀC W Wᵀ) + 2 (Σ c)·(W b') + n ‖b'‖²
+    dL/da             = δ Wᵀ = c (W Wᵀ) + W b' - x Wᵀ
+    dL/dW             = Aᵀδ,  Cᵀδ = CᵀC W + (Σ c)ᵀ b' - CᵀX,  Σ δ = (Σ c) W + n b' - Σ x
+
+So an evaluation costs the products X W₁, CᵀX, X Wᵀ and Xᵀ dJ/dZ, each by the entries of X, and
+products of h × h. Tied weights need two of them: X W₁ is X Wᵀ, and CᵀX is part of the last one.
+
+The gradient loses no digits by it: what cancels in it cancels in δ as well. The value does where
+it is small beside Σ ‖x‖²: there `loss_sums` gives up, and δ has to be computed.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .blocks import row_blocks
+from .network import Network, backward, product
+from .passes import LossSums, each_row, kept_codes
+
+# Share of its terms below which the loss would lose more than three digits to rounding.
+CANCELLED = 1e-3
+
+
+class LeanSums(NamedTuple):
+    """What the moments of the codes do not tell.
+
+    Attributes
+    ----------
+    fit : ndarray of shape ()
+        The sum of c·(x Wᵀ).
+    gradient : ndarray of shape (n,)
+        That by the weights and biases of the hidden layers.
+    """
+
+    fit: np.ndarray
+    gradient: np.ndarray
+
+
+class Decoder(NamedTuple):
+    """The output layer, and the products that its pass needs.
+
+    Attributes
+    ----------
+    W : ndarray of shape (n_units, n_features)
+        The weights, float64.
+    transposed : ndarray of shape (n_features, n_units)
+        Wᵀ row by row in memory, in the dtype of the rows.
+    reference : ndarray of shape (n_units,)
+        The reference code r, in the dtype of the rows.
+    shifted : ndarray of shape (n_features,)
+        b' = b + r W.
+    square, offset : ndarray of shape (n_units, n_units), (n_units,)
+        W Wᵀ and W b'.
+    """
+
+    W: np.ndarray
+    transposed: np.ndarray
+    reference: np.ndarray
+    shifted: np.ndarray
+    square: np.ndarray
+    offset: np.ndarray
+
+    @classmethod
+    def of(cls, W, b, reference):
+        """That of weights and biases in the dtype of the rows."""
+        transposed = np.ascontiguousarray(W.T)
+        W = W.astype(float, copy=False)
+        shifted = b + reference @ W
+        return cls(W, transposed, reference, shifted, W @ W.T, W @ shifted)
+
+    @property
+    def of_codes(self):
+        """What each block needs, in the dtype of the rows."""
+        parts = self.transposed, self.square, self.offset, self.reference
+        return [part.astype(self.reference.dtype, copy=False) for part in parts]
+
+
+@dataclass(frozen=True)
+class LeanPass:
+    """The last pass: the gradient of the hidden layers.
+
+    Parameters
+    ----------
+    network : Network
+        Layer sizes and hidden activation.
+    keeps : int
+        What the first pass has kept: see `passes.CodePass`.
+    """
+
+    network: Network
+    keeps: int
+    only = False
+
+    @property
+    def buffers(self):
+        """The network whose buffers are used."""
+        return self.network.of_codes
+
+    def zeros(self):
+        """Sums of no rows."""
+        return LeanSums(np.zeros(()), self.network.hidden.flat_gradient())
+
+    def add(self, sums, blocks, coefs, intercepts, code_gradients, decoder):
+        """Add the rows of some blocks.
+
+        Parameters
+        ----------
+        sums : LeanSums
+            Changed in place.
+        blocks : iterable of Block
+            The rows.
+        coefs, intercepts : list of ndarray
+            Parameters of the hidden layers.
+        code_gradients : list of ndarray of shape (n_units,), or None
+            For each hidden layer dJ/da of the sparsity penalty.
+        decoder : list of ndarray
+            `Decoder.of_codes`.
+        """
+        gradient = self.network.hidden.views(sums.gradient)
+        transposed, square, offset, reference = decoder
+        for block in blocks:
+            A, slopes, _ = kept_codes(self, block, coefs, intercepts)
+            C = np.subtract(A[-1], reference, out=block.work.deltas[-1])
+            XW = block.kept[2][0] if self.keeps == 3 else product(block.X, transposed, out=None)
+            sums.fit[...] += block.weights @ np.einsum("ij,ij->i", C, XW).astype(float)
+            delta = C @ square
+            delta += offset
+            delta -= XW
+            if block.s is not None:
+                delta *= block.s[:, np.newaxis]
+                C *= block.s[:, np.newaxis]
+            push = each_row(code_gradients, block.s)
+            if push is not None:
+                delta += push[-1]
+            delta *= slopes[-1]
+            if self.network.tied:
+                delta -= C
+            backward(A[:-1], delta, coefs, push, gradient, slopes, block.work)
+
+
+def loss_sums(step, moments, sums, squares, total_weight, decoder):
+    """The loss and its gradient from the sums of both passes; None where the loss cancels.
+
+    Parameters
+    ----------
+    step : LossPass
+        Whose sums are asked for.
+    moments : Moments
+        Sums over all rows, of the first pass.
+    sums : LeanSums
+        Those of the last pass.
+    squares : float
+        The weighted sum of ‖x‖².
+    total_weight : float
+        The sum of the weights of the rows.
+    decoder : Decoder
+        The output layer.
+
+    Returns
+    -------
+    LossSums or None
+    """
+    code, columns, codes, _ = moments
+    shifted = decoder.shifted
+    decoded = np.vdot(codes, decoder.square), 2 * code @ decoder.offset
+    terms = (
+        squares,
+        -2 * (sums.fit + columns @ shifted),
+        *decoded,
+        total_weight * shifted @ shifted,
+    )
+    loss = sum(terms) / 2
+    if not loss > CANCELLED * sum(map(abs, terms)):
+        return None
+    if step.solved:
+        return LossSums(loss, sums.gradient, [], ())
+    of_output = _output_gradient(moments, total_weight, decoder)
+    return LossSums(loss, _joined(step.network, sums.gradient, of_output, code), [], ())
+
+
+def _output_gradient(moments, total_weight, decoder):
+    """dL/dW, but for CᵀX where it was not asked for, and dL/db."""
+    code, columns, codes, crossed = moments
+    of_b = code @ decoder.W + total_weight * decoder.shifted - columns
+    of_W = codes @ decoder.W
+    of_W += np.column_stack([code, decoder.reference]) @ np.stack([decoder.shifted, of_b])
+    if crossed.size:
+        of_W -= crossed
+    return of_W, of_b
+
+
+def _joined(network, hidden, of_output, code):
+    """One vector of the gradients by the hidden layers and by the output layer."""
+    coefs, intercepts = network.hidden.views(hidden)
+    if (
+        network.tied
+    ):  # -CᵀX is in the gradient of the weights, and so its ones in that of the biases
+        intercepts[0] += code
+    of_W, of_b = of_output
+    return np.concatenate([np.ravel(part) for part in [*coefs, of_W, *intercepts, of_b]])
+
+
+def squared_errors(X, code, decoder):
+    """‖x - x̂‖² of each row of a block; those that would lose digits are computed from x - x̂.
+
+    Parameters
+    ----------
+    X : CSR array of shape (n_rows, n_features)
+        The rows.
+    code : ndarray of shape (n_rows, n_units)
+        Their codes.
+    decoder : Decoder
+        The output layer.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+    """
+    X, C = X.astype(float), code - decoder.reference.astype(float)
+    fit = np.einsum("ij,ij->i", C, X @ decoder.transposed) + X @ decoder.shifted
+    decoded = np.einsum("ij,ij->i", C, C @ decoder.square + 2 * decoder.offset)
+    squares = np.ravel(X.power(2).sum(axis=1))
+    terms = squares, -2 * fit, decoded, decoder.shifted @ decoder.shifted
+    errors = sum(terms)
+    cancelled = np.flatnonzero(~(errors > CANCELLED * sum(map(abs, terms))))
+    for rows in row_blocks(len(cancelled), max(1, 2**19 // X.shape[1])):
+        at = cancelled[rows]
+        delta = C[at] @ decoder.W + decoder.shifted - X[at].toarray()
+        errors[at] = np.einsum("ij,ij->i", delta, delta)
+    return errors
