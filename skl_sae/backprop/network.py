@@ -202,7 +202,20 @@ def forward(X, coefs, intercepts, activation, outputs, slopes, s=None):
     return A, sums
 
 
-def backward(A, delta, coefs, code_gradients, gradient, slopes, work):
+def add_product(gradient, layer, A, delta, work):
+    """Add the block's part of dJ/dW and dJ/db of a layer."""
+    np.matmul(A.T, delta, out=work.products[layer])
+    gradient[0][layer] += work.products[layer]
+    gradient[1][layer] += work.ones @ delta
+
+
+def put_product(gradient, layer, A, delta, work):
+    """Write it over what was there."""
+    np.matmul(A.T, delta, out=gradient[0][layer])
+    np.matmul(work.ones, delta, out=gradient[1][layer])
+
+
+def backward(A, delta, coefs, code_gradients, gradient, slopes, work, store=add_product):
     """Backpropagation of one block: add dJ/dW and dJ/db of each layer to ``gradient``.
 
     The four equations, from the last layer to the first::
@@ -229,12 +242,12 @@ def backward(A, delta, coefs, code_gradients, gradient, slopes, work):
         f' of each hidden layer.
     work : Workspace
         Buffers for this many rows.
+    store : callable, default=add_product
+        `put_product` writes the gradient of this block over the sums.
     """
     for layer in reversed(range(len(coefs))):
         if layer < len(gradient[0]):
-            np.matmul(A[layer].T, delta, out=work.products[layer])
-            gradient[0][layer] += work.products[layer]
-            gradient[1][layer] += work.ones @ delta
+            store(gradient, layer, A[layer], delta, work)
         if layer > 0:
             delta = np.matmul(delta, coefs[layer].T, out=work.deltas[layer - 1])
             if code_gradients is not None:

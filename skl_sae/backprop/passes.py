@@ -151,8 +151,8 @@ class LossPass:
             work = block.work
             A, slopes, rates = self._codes(block, coefs, intercepts)
             delta = affine(A[-1], coefs[-1], intercepts[-1], out=work.outputs[-1])
-            sums.loss[...] += _weighted(loss(delta, block.Y, work.slopes[-1]), delta, block.s)
-            push = _each_row(code_gradients, block.s)
+            sums.loss[...] += weighted(loss(delta, block.Y, work.slopes[-1]), delta, block.s)
+            push = each_row(code_gradients, block.s)
             backward(A, delta, coefs, push, gradient, slopes, work)
             if self.only:
                 _add_rates(sums.rates, rates)
@@ -163,6 +163,37 @@ class LossPass:
             return codes(self.network, block, coefs, intercepts, self.only)
         outputs, slopes = block.kept
         return [block.X, *outputs], slopes, ()
+
+
+class ValueSums(NamedTuple):
+    """The sum of the losses, and as in `CodeSums` those for the mean code."""
+
+    loss: np.ndarray
+    rates: list
+
+
+@dataclass(frozen=True)
+class ValuePass:
+    """The only pass where no gradient is asked for; its parameters are those of the others."""
+
+    network: Network
+    loss: str
+    output_activation: str
+    rated: bool
+    keeps: bool = False
+
+    def zeros(self):
+        """Sums of no rows."""
+        return ValueSums(np.zeros(()), _rates(self.network) if self.rated else [])
+
+    def add(self, sums, blocks, coefs, intercepts):
+        """Add the rows of some blocks."""
+        loss = get_loss(self.loss, self.output_activation)
+        for block in blocks:
+            A, _, rates = codes(self.network, block, coefs, intercepts, self.rated)
+            _add_rates(sums.rates, rates)
+            Z = affine(A[-1], coefs[-1], intercepts[-1], out=block.work.outputs[-1])
+            sums.loss[...] += weighted(loss(Z, block.Y, block.work.slopes[-1]), Z, block.s)
 
 
 def codes(network, block, coefs, intercepts, rated):
@@ -182,7 +213,7 @@ def _add_rates(totals, rates):
         total += part
 
 
-def _weighted(per_row, delta, s):
+def weighted(per_row, delta, s):
     """The weighted sum of the losses; the deltas are weighted in place."""
     if s is None:
         return per_row.sum(dtype=float)
@@ -190,7 +221,7 @@ def _weighted(per_row, delta, s):
     return np.dot(s, per_row.astype(float))
 
 
-def _each_row(code_gradients, s):
+def each_row(code_gradients, s):
     """The gradient of the sparsity penalty by the codes, for rows with weights s."""
     if code_gradients is None or s is None:
         return code_gradients
