@@ -5,6 +5,7 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
 from ._dask import Chunks
+from ._training import ITERATIONS
 from ._warn import warn
 from .backprop.activations import RANGES, STEEPEST, STEEPNESS, look_up
 from .backprop.blocks import chunks
@@ -77,16 +78,20 @@ def _unfinished(estimator, result):
     if result.status == "failed":
         return (
             f"{solver} stopped after {len(result.loss_curve)} iterations because "
-            f"it found no lower value ({result.message}). Scale the data; for 'sgd' "
+            f"it found no lower value ({result.message}). Scale the data; for 'adam' and 'sgd' "
             "decrease learning_rate; decrease lam or beta if it is huge."
         )
     if result.status == "max_iter":
         return (
-            f"{solver} stopped at max_iter={estimator.max_iter}, before "
+            f"{solver} stopped at max_iter={_limit(estimator)}, before "
             f"{estimator.n_iter_no_change} iterations lowered J by less than "
             f"tol={estimator.tol} of it. Increase max_iter" + _against_overfitting(estimator)
         )
     return ""
+
+
+def _limit(estimator):
+    return ITERATIONS if estimator.max_iter == "auto" else estimator.max_iter
 
 
 def _against_overfitting(estimator):
@@ -101,8 +106,9 @@ def warn_if_constant(estimator, objective, result):
     baseline = objective.baseline
     if not 0 < baseline <= result.value * (1 + 1e-3):
         return False
+    longer = "Increase max_iter; scale" if result.status == "finished" else "Scale"
     advice = _unfinished(estimator, result) or (
-        f"Scale X, for example by StandardScaler{_less_decay(estimator)}; or y does not depend "
+        f"{longer} X, for example by StandardScaler{_less_decay(estimator)}; or y does not depend "
         "on X."
     )
     warn(
@@ -174,7 +180,8 @@ def _cause(sae, objective, result):
     elif objective.beta > 0:
         advice = f"beta={objective.beta:g} is too strong: decrease it, or bring rho nearer to 0.5"
     else:
-        advice = "Take fewer units, or another random_state"
+        more = "Increase max_iter, take" if result.status == "finished" else "Take"
+        advice = f"{more} fewer units, or another random_state"
     if objective.output_activation == "identity":
         return f"{advice}; or scale X, for example by StandardScaler."
     if objective.loss != "squared_error":

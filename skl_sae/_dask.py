@@ -308,6 +308,8 @@ def refuse(estimator):
     """Raise where a parameter asks for what works on rows in one place only."""
     for name, without in UNSUPPORTED.items():
         value = getattr(estimator, name, without)
+        if name == "batch_size" and not estimator._by_batches():
+            continue  # the other solvers take no notice of it
         if value is not without and value != without:
             raise ValueError(
                 f"{name}={value!r} does not work with dask collections: set it to {without}, or "

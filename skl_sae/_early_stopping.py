@@ -1,4 +1,4 @@
-"""Early stopping: rows held out say when a fit stops, and which weights are kept."""
+"""Validation: rows that are not fitted are scored, and say, if asked, when a fit stops."""
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -6,53 +6,55 @@ from sklearn.model_selection import train_test_split
 from .backprop.blocks import propagate
 
 
-class EarlyStopping:
-    """``on_iteration`` that scores held-out rows and remembers the weights that scored best.
+class Validation:
+    """``on_iteration`` that scores held-out rows, and may stop a fit and choose its weights.
 
     Parameters
     ----------
     targets : Labels or Reals
         Say what the score is.
-    network : Network
-        What is fitted.
-    held_out : tuple of (X, Y, sample_weight)
-        The held-out rows, their encoded targets and weights.
+    objective : Objective
+        On the held-out rows.
     tol : float
         A score has risen if it has by this.
     patience : int
-        It stops when so many iterations have not raised the score.
+        The fit stops when so many iterations have not raised the score.
+    chooses : bool, default=True
+        Whether it stops then, and keeps the weights that scored best.
     """
 
-    def __init__(self, targets, network, held_out, tol, patience):
-        self.targets, self.network, self.tol, self.patience = targets, network, tol, patience
-        self.X, self.Y, self.sample_weight = held_out
-        self.scores, self.best_score, self.best = [], -np.inf, None
+    def __init__(self, targets, objective, tol, patience, chooses=True):
+        self.targets, self.objective, self.tol, self.patience = targets, objective, tol, patience
+        self.chooses, self.losses, self.scores = chooses, [], []
+        self.best_score, self.best = -np.inf, None
         self.reference, self.reference_iter = -np.inf, 0
 
     def __call__(self, so_far):
         """Score the weights; True once the score has stopped rising."""
         n_iter, score = len(so_far.loss_curve), self.score(so_far.theta)
         self.scores.append(score)
+        self.losses.append(self.objective.value(so_far.theta))
         if score > self.best_score:
-            self.best_score, self.best = score, so_far.theta.copy()
+            self.best_score, self.best = score, so_far.theta.copy() if self.chooses else None
         if score > self.reference + self.tol:
             self.reference, self.reference_iter = score, n_iter
-        return n_iter - self.reference_iter >= self.patience
+        return self.chooses and n_iter - self.reference_iter >= self.patience
 
     def score(self, theta):
         """Accuracy or R² of some weights; minus infinity if an output overflows."""
-        coefs, intercepts = self.network.unpack(theta.astype(self.X.dtype))
-        Z = propagate(self.X, self.network, coefs, intercepts, "identity")
-        if not np.isfinite(Z).all():
-            return -np.inf
-        return self.targets.score_raw(self.Y, Z, self.sample_weight)
+        network, (X, Y, s) = self.objective.network, self.objective.rows.data()
+        coefs, intercepts = network.unpack(theta.astype(X.dtype))
+        Z = propagate(X, network, coefs, intercepts, "identity")
+        return self.targets.score_raw(Y, Z, s) if np.isfinite(Z).all() else -np.inf
 
     def keep(self, result, objective):
-        """The result with the weights that scored best in place of the last ones."""
+        """The result with the weights that scored best in place of the last ones, if asked."""
+        if self.best is None and self.scores:
+            return result
         if self.best is None:
             self.best_score = self.score(result.theta)
             return result
-        value, _ = objective(self.best)
+        value = objective.value(self.best)
         return result._replace(
             theta=self.best, value=value, n_evaluations=result.n_evaluations + 1
         )
@@ -62,12 +64,13 @@ class EarlyStopping:
         """Fitted attributes."""
         return {
             "validation_scores_": np.array(self.scores),
+            "validation_loss_curve_": np.array(self.losses),
             "best_validation_score_": float(self.best_score),
         }
 
 
 def hold_out(rows, targets, fraction, random_state):
-    """Split rows into those to fit and ``(X, Y, weights)`` of those to score."""
+    """Split rows into those to fit and those to score."""
     train, held_out = train_test_split(
         np.arange(rows.n_rows),
         test_size=fraction,
@@ -86,4 +89,4 @@ def hold_out(rows, targets, fraction, random_state):
             "early_stopping splits the rows into two parts, and in one of them all "
             "sample weights are zero: leave out the rows without weight."
         )
-    return rows.take(train), rows.take(held_out).data()
+    return rows.take(train), rows.take(held_out)

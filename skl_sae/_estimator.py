@@ -16,7 +16,18 @@ from ._dask import ChunkedRows, Chunks, refuse, validate
 from ._equal_rows import merged
 from ._tasks import FitTasks, without_callbacks
 from ._threads import on_one_blas_thread
-from ._training import Options, can_project, minimised, pays_to_grow, pays_to_project, train
+from ._training import (
+    BATCH_SIZE,
+    BY_STEPS,
+    ITERATIONS,
+    Options,
+    can_project,
+    epochs,
+    minimised,
+    pays_to_grow,
+    pays_to_project,
+    train,
+)
 from ._validation import is_dask, no_nan, refuse_nan, validate_rows
 from ._versioned import VersionedEstimator
 from .backprop.activations import STEEPNESS
@@ -41,46 +52,46 @@ class Run:
         What y means.
     theta0 : ndarray of shape (n_params,)
         The start.
-    early_stopping : EarlyStopping or None
-        Chooses the weights to keep, and says when to stop.
+    validation : Validation or None
+        Scores rows that are not fitted; may choose the weights to keep, and say when to stop.
     tasks : FitTasks
         Those of the fit.
     """
 
-    def __init__(self, estimator, objective, targets, theta0, early_stopping, tasks):
+    def __init__(self, estimator, objective, targets, theta0, validation, tasks):
         self.estimator, self.objective, self.targets = estimator, objective, targets
-        self.early_stopping, self.tasks = early_stopping, tasks
+        self.validation, self.tasks = validation, tasks
         self.start = estimator._describe_start(objective, targets, theta0)
         self.called_off = False  # by a callback: then nobody asks whether the fit is of use
 
     def __call__(self, so_far):
         """Whether early stopping or a callback stops the run after this iteration."""
-        stop = self.early_stopping is not None and self.early_stopping(so_far)
+        stop = self.validation is not None and self.validation(so_far)
         self.called_off = self.tasks.iteration(lambda: self._attributes(so_far))
         return self.called_off or stop
 
     def keep(self, result):
         """The result to keep; sets ``score``, by which runs are compared."""
-        if self.early_stopping is None:
+        if self.validation is None:
             self.score = -result.value
             return result
-        result = self.early_stopping.keep(result, self.objective)
-        self.score = self.early_stopping.best_score
+        result = self.validation.keep(result, self.objective)
+        self.score = self.validation.best_score if self.validation.chooses else -result.value
         return result
 
     def store(self, estimator, result):
         """Set the fitted attributes."""
         estimator._store(self.objective, result, self.targets)
         set_attributes(estimator, self.start)
-        if self.early_stopping is not None:
-            set_attributes(estimator, self.early_stopping.attributes)
+        if self.validation is not None:
+            set_attributes(estimator, self.validation.attributes)
 
     def _attributes(self, so_far):
         """Those of the estimator as if the fit had stopped now."""
         fitted = without_callbacks(self.estimator)
         on_sample = min(so_far.shares[-1:], default=1) < 1
         if on_sample or self.estimator._by_batches():  # so far of a part of the rows
-            so_far = so_far._replace(value=self.objective(so_far.theta)[0])
+            so_far = so_far._replace(value=self.objective.value(so_far.theta))
         self.store(fitted, self.keep(so_far))
         return vars(fitted)
 
@@ -101,17 +112,17 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def _uses_sgd(self):
-        if self.solver != "sgd":
+    def _takes_steps(self):
+        if self.solver not in BY_STEPS:
             raise AttributeError(
-                f"partial_fit needs solver='sgd'; with solver={self.solver!r} use "
+                f"partial_fit needs solver='adam' or 'sgd'; with solver={self.solver!r} use "
                 "fit, or warm_start=True and fit again."
             )
         return True
 
     def _by_batches(self):
         """Whether steps are of mini-batches: the other solvers take no notice of their size."""
-        return self.solver == "sgd" and self.batch_size is not None
+        return self.solver in BY_STEPS and self.batch_size is not None
 
     # -- validate -----------------------------------------------------------------------
 
@@ -204,7 +215,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
 
     # -- train --------------------------------------------------------------------------
 
-    def _fit(self, objective, targets, X, y, sample_weight, early_stopping=lambda: None):
+    def _fit(self, objective, targets, X, y, sample_weight, validation=lambda: None):
         """Minimise from every start and store the best run; callbacks see X and y."""
         tasks = FitTasks(self, X, y, sample_weight)
         n_subtasks = self._n_subtasks(objective) if self.n_init == 1 else self.n_init
@@ -218,7 +229,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
                     self._starts(shared, rng, tasks),
                     rng,
                     self._options(shared),
-                    lambda theta0: Run(self, shared, targets, theta0, early_stopping(), tasks),
+                    lambda theta0: Run(self, shared, targets, theta0, validation(), tasks),
                 )
             return shared, run, result
 
@@ -232,16 +243,31 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         """The parameters that say how to minimise, and what "auto" means for this objective."""
         return Options(
             solver=self.solver,
-            max_iter=int(self.max_iter),
+            max_iter=self._max_iter(objective.rows.n_rows),
             tol=self.tol,
             patience=self.n_iter_no_change,
             history_size=int(self.history_size),  # SciPy computes sizes from it
-            learning_rate=self.learning_rate,
-            batch_size=int(self.batch_size) if self._by_batches() else None,
+            learning_rate=None if self.learning_rate == "auto" else self.learning_rate,
+            momentum=self.momentum,
+            batch_size=self._batch_size(objective.rows.n_rows),
+            shuffle=self.shuffle,
             grows=self.solver == "lbfgs" and self._grows(objective),
             projects=self.solver == "lbfgs" and self._projects(objective),
             name=type(self).__name__ if self.verbose else None,
         )
+
+    def _max_iter(self, n_rows):
+        """Iterations, or with mini-batches epochs."""
+        if self.max_iter != "auto":
+            return int(self.max_iter)
+        size = self._batch_size(n_rows)
+        return ITERATIONS if size is None else epochs(n_rows, size)
+
+    def _batch_size(self, n_rows):
+        """Rows of a mini-batch; None where steps are on all rows."""
+        if not self._by_batches():
+            return None
+        return min(n_rows, BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size))
 
     def _grows(self, objective):
         """Whether this fit begins on samples of the rows."""
@@ -261,7 +287,8 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
 
     def _n_subtasks(self, objective):
         """The largest number of tasks of a run: iterations, those on samples besides."""
-        return self.max_iter + (most_on_samples() if self._options(objective).grows else 0)
+        options = self._options(objective)
+        return options.max_iter + (most_on_samples() if options.grows else 0)
 
     @contextmanager
     def _no_overflow(self, objective):
@@ -273,7 +300,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
             raise ValueError(
                 f"{type(self).__name__} can't be fitted: {error}. Scale the data, for "
                 "example with StandardScaler or MinMaxScaler; decrease lam or beta if it is "
-                "huge; with solver='sgd' a smaller learning_rate can help too."
+                "huge; with solver='adam' or 'sgd' a smaller learning_rate can help too."
             ) from None
 
     def _starts(self, objective, rng, tasks):
@@ -328,7 +355,8 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         curve = list(self.loss_curve_) if fitted else []
         evaluations = self.n_evaluations_ if fitted else 0
         with self._no_overflow(objective):
-            options = self._options(objective)._replace(max_iter=1)
+            options = self._options(objective)._replace(max_iter=1, anneal=False)
+            options = options._replace(**self._remembered())
             result = minimised(objective, theta, rng, options)
         if result.status == "failed" and not self._by_batches():
             warn_unless_converged(self, result)
@@ -337,6 +365,15 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
             n_evaluations=evaluations + result.n_evaluations,
         )
         self._store(objective, result, targets)
+        self._memory = self.solver, result.learning_rate, result.memory
+
+    def _remembered(self):
+        """What `partial_fit` goes on from, besides the weights."""
+        solver, rate, memory = getattr(self, "_memory", (None, None, None))
+        if solver != self.solver:
+            return {}
+        found = {"learning_rate": rate} if self.learning_rate == "auto" else {}
+        return {"memory": memory} | found
 
     # -- store --------------------------------------------------------------------------
 
@@ -354,6 +391,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         self.n_iter_ = len(result.loss_curve)
         self.n_evaluations_ = int(result.n_evaluations)
         self.converged_ = result.status == "converged"
+        set_attributes(self, {"learning_rate_": result.learning_rate, "_memory": None})
         self.stage_lengths_ = np.array(result.stages or [self.n_iter_])
         self.stage_shares_ = np.array(result.shares or [1.0])
 

@@ -94,7 +94,7 @@ random weights.""",
         """\
 Whether to hold out a part of the rows, stop also when the score on it has not risen
 by ``tol`` for ``n_iter_no_change`` iterations, and keep the weights that scored
-best. It works with every solver.""",
+best. It works with every solver. `fit` takes rows of your own, ``X_val``.""",
     ),
     "validation_fraction": Parameter(
         [Interval(Real, 0, 1, closed="neither")],
@@ -171,9 +171,11 @@ best_loss_ : float or None
     The lowest value of ``loss_curve_``, also where it is that of a sample of the rows;
     None with early stopping.
 validation_scores_ : ndarray of shape (n_iter_,)
-    Accuracy or R² on the held-out rows after each iteration (early stopping only).
+    Accuracy or R² on the rows held out, or on ``X_val``, after each iteration.
+validation_loss_curve_ : ndarray of shape (n_iter_,)
+    J of these rows.
 best_validation_score_ : float
-    The largest of them: that of the weights kept (early stopping only).
+    The largest of the scores: with early stopping that of the weights kept.
 {fitted}
 
 See Also

@@ -27,6 +27,7 @@ def choice(options, *more):
 POSITIVE = Interval(Real, 0, None, closed="neither")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 COUNT = Interval(Integral, 1, None, closed="left")
+AUTO_OR_COUNT = [COUNT, StrOptions({"auto"})]
 
 SHARED = {
     "beta": Parameter([NOT_NEGATIVE], "float", "Weight β ≥ 0 of the sparsity penalty."),
@@ -40,14 +41,18 @@ have; for tanh units the mean of (a + 1) / 2.""",
     "activation": Parameter(*choice(ACTIVATIONS), "Activation f of the hidden layers."),
     "solver": Parameter(
         *choice(SOLVERS),
-        "L-BFGS ([2]_) or nonlinear conjugate gradients of SciPy, or gradient descent.",
+        """\
+L-BFGS ([2]_) or nonlinear conjugate gradients of SciPy, Adam ([7]_) or gradient descent.
+"adam" is for a first result on many rows, "lbfgs" for the minimum.""",
     ),
     "max_iter": Parameter(
-        [COUNT],
-        "int",
+        AUTO_OR_COUNT,
+        '"auto" or int',
         """\
-Largest number of iterations (of epochs for "sgd" with ``batch_size``). An iteration
-on a share of the rows (see ``growing_samples``) counts by that share.""",
+Largest number of iterations, 1500 by "auto". An iteration on a share of the rows (see
+``growing_samples``) counts by that share. With mini-batches the number of epochs, over
+which the steps grow at first and then shrink to nothing; "auto" is as many as make 3,000
+steps, but 20 at least and 200 at most.""",
     ),
     "tol": Parameter(
         [NOT_NEGATIVE],
@@ -56,7 +61,8 @@ on a share of the rows (see ``growing_samples``) counts by that share.""",
 The fit has converged when ``n_iter_no_change`` iterations have not lowered J by
 ``tol`` of its size; "lbfgs" and "cg" also ask that no entry of the gradient of
 J / J₀ is above ``tol``, where J₀ is the objective of the best constant output.
-As long as J is not below 0.99 J₀, five times as many iterations are waited for.""",
+As long as J is not below 0.99 J₀, five times as many iterations are waited for. A fit by
+mini-batches takes all its epochs.""",
     ),
     "n_iter_no_change": Parameter([COUNT], "int", "Patience: see ``tol``."),
     "history_size": Parameter(
@@ -90,16 +96,30 @@ ends the fit, and takes over where the system is ill-conditioned. With True and
 λ = 0 nothing bounds the output layer: its weights can become huge.""",
     ),
     "learning_rate": Parameter(
-        [POSITIVE],
-        "float",
-        'Step length of "sgd"; the other solvers find theirs by line search.',
+        [POSITIVE, StrOptions({"auto"})],
+        '"auto" or float',
+        """\
+Step length of "adam" and "sgd"; the other solvers find theirs by line search. "auto" is
+0.005 for "adam", 0.02 for autoencoders, and for "sgd" half of the best of nine that are
+tried on 500 rows. With mini-batches that is the longest step of a fit; `partial_fit`,
+whose steps all have one length, takes a fifth of it for "adam".""",
     ),
     "batch_size": Parameter(
-        [COUNT, None],
-        "int",
+        [*AUTO_OR_COUNT, None],
+        '"auto", int or None',
         """\
-Rows of a mini-batch of "sgd"; None means all rows. The mean code ρ̂ is that of
-the mini-batch.""",
+Rows of a mini-batch of "adam" and "sgd"; "auto" is min(200, n_samples), None means all
+rows. The mean code ρ̂ is that of the mini-batch; ``loss_`` is J of all rows.""",
+    ),
+    "momentum": Parameter(
+        [Interval(Real, 0, 1, closed="left")],
+        "float",
+        'Nesterov\'s momentum of "sgd": the share of each step that the next one repeats.',
+    ),
+    "shuffle": Parameter(
+        ["boolean"],
+        "bool",
+        "Whether mini-batches are drawn in random order; False takes the rows as they come.",
     ),
     "n_init": Parameter(
         [COUNT], "int", "Number of random starts; the fit with the lowest J is kept."
@@ -134,9 +154,11 @@ stage_lengths_ : ndarray of shape (n_stages,)
 stage_shares_ : ndarray of shape (n_stages,)
     Share of the rows that each stage ran on: 1 where ``loss_curve_`` holds J itself.
 n_evaluations_ : int
-    Number of evaluations of J and its gradient in the run that was kept.
+    Number of evaluations of J, of all rows or a mini-batch, in the run that was kept.
 converged_ : bool
-    Whether the solver met ``tol``.
+    Whether the solver met ``tol``: never by mini-batches.
+learning_rate_ : float
+    The longest step ("adam" and "sgd" only).
 n_features_in_ : int
     Number of features seen in `fit`.
 feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -154,7 +176,8 @@ REFERENCES = """\
 .. [5] R. Bollapragada, D. Mudigere, J. Nocedal, H.-J. M. Shi and P. T. P. Tang, "A
        progressive batching L-BFGS method for machine learning", ICML 2018.
 .. [6] G. Golub and V. Pereyra, "Separable nonlinear least squares: the variable
-       projection method and its applications", Inverse Problems 19 (2), 2003."""
+       projection method and its applications", Inverse Problems 19 (2), 2003.
+.. [7] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015."""
 
 
 def described(parameters, **parts):

@@ -1,10 +1,13 @@
 """Training: minimise an objective from several starts, and choose. It knows no estimator."""
 
 from dataclasses import replace
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 
+from .backprop.batches import Batches
+from .backprop.descent import rate_on_trial
 from .backprop.solvers import SHARES, minimise, watch_nothing
 
 # Relative rounding error of the objective where the rows are computed in single or double
@@ -13,6 +16,20 @@ ROUNDING = {4: 5e-10, 8: 2.2e-16}
 
 # Rows from which growing_samples="auto" grows them.
 GROW_FROM = 20_000
+
+# Solvers that take steps along a gradient, of mini-batches unless all rows are asked for.
+BY_STEPS = ("adam", "sgd")
+
+# What "auto" means: rows of a mini-batch; iterations on all rows; epochs, so that there are so
+# many steps but no fewer or more epochs than these; the longest steps of Adam for networks and for
+# autoencoders, and the share of them where no step is the last.
+BATCH_SIZE = 200
+ITERATIONS = 1500
+STEPS, LEAST_EPOCHS, MOST_EPOCHS = 3000, 20, 200
+ADAM_RATE, ADAM_RATE_OF_AUTOENCODERS, FOR_EVER = 0.005, 0.02, 1 / 5
+
+# Rows that tell the step length of gradient descent.
+SAMPLE = 500
 
 # The largest size of the system for the output layer, beside the products of all layers, that
 # variable_projection="auto" solves.
@@ -26,10 +43,12 @@ class Options(NamedTuple):
     ----------
     solver : str
         A key of `solvers.SOLVERS`.
-    max_iter, tol, patience, history_size, learning_rate
+    max_iter, tol, patience, history_size, learning_rate, momentum, memory
         See `solvers`.
     batch_size : int or None
         Rows of a mini-batch; None takes all.
+    shuffle : bool
+        Whether they are drawn in random order.
     grows : bool
         Whether "lbfgs" runs on samples of the rows first.
     projects : bool
@@ -43,11 +62,15 @@ class Options(NamedTuple):
     tol: float
     patience: int
     history_size: int
-    learning_rate: float
+    learning_rate: float | None
+    momentum: float
     batch_size: int | None
+    shuffle: bool
     grows: bool
     projects: bool
     name: str | None = None
+    anneal: bool = True
+    memory: tuple = ()
 
 
 def train(objective, starts, rng, options, watch):
@@ -78,7 +101,7 @@ def train(objective, starts, rng, options, watch):
         run = watch(theta0)
         result = minimised(objective, theta0, rng, options, run)
         if result.status == "failed" and options.batch_size:  # its last point is a worse one
-            value, _ = objective(theta0)
+            value = objective.value(theta0)
             n_evaluations = result.n_evaluations + 1
             result = result._replace(theta=theta0, value=value, n_evaluations=n_evaluations)
         runs.append((run, run.keep(result)))
@@ -95,7 +118,10 @@ def minimised(objective, theta0, rng, options, on_iteration=watch_nothing):
     """
     if options.name:
         on_iteration = _printing(options.name, on_iteration)
-    return minimise(
+    if options.solver in BY_STEPS and options.learning_rate is None:
+        rate = _learning_rate(objective, theta0, rng, options)
+        options = options._replace(learning_rate=rate)
+    result = minimise(
         objective,
         theta0,
         solver=options.solver,
@@ -106,20 +132,37 @@ def minimised(objective, theta0, rng, options, on_iteration=watch_nothing):
         baseline=objective.baseline,
         **_own_options(objective, rng, options),
     )
+    by_steps = options.solver in BY_STEPS
+    return result._replace(learning_rate=options.learning_rate if by_steps else None)
 
 
 def _own_options(objective, rng, options):
     """Those that not all solvers have."""
-    if options.solver == "sgd":
-        size = options.batch_size
-        batches = None if size is None else lambda: _batches(objective, size, rng)
-        return {"learning_rate": options.learning_rate, "batches": batches}
+    if options.solver in BY_STEPS:
+        own = {name: getattr(options, name) for name in ("learning_rate", "memory")}
+        if options.solver == "sgd":
+            own["momentum"] = options.momentum
+        else:
+            own["unit"] = objective.unit
+        if options.batch_size is None:
+            return own
+        batches = Batches(objective, options.batch_size, rng, options.shuffle)
+        return own | {"batches": batches, "anneal": options.anneal}
     own = {"unit": objective.unit}
     if options.solver == "lbfgs":
         own["history_size"] = options.history_size
         own["eps"] = ROUNDING[objective.rows.dtype.itemsize]
         own["stages"] = _stages(objective, rng, options)
     return own
+
+
+def _learning_rate(objective, theta0, rng, options):
+    """What ``learning_rate="auto"`` means."""
+    if options.solver == "adam":
+        rate = ADAM_RATE_OF_AUTOENCODERS if objective.is_autoencoder else ADAM_RATE
+        return rate if options.anneal else FOR_EVER * rate
+    (_, sample), *_ = objective.samples([min(1, SAMPLE / objective.rows.n_rows)], rng)
+    return rate_on_trial(sample, theta0, options.momentum)
 
 
 def _printing(name, on_iteration):
@@ -142,11 +185,10 @@ def _stages(objective, rng, options):
         yield 1, first
 
 
-def _batches(objective, batch_size, rng):
-    """The objectives of one epoch: mini-batches of the rows in random order."""
-    order = objective.rows.shuffled(rng)
-    for start in range(0, len(order), batch_size):
-        yield objective.on(objective.rows.take(order[start : start + batch_size]))
+def epochs(n_rows, batch_size):
+    """How many epochs of mini-batches ``max_iter="auto"`` means."""
+    n_batches = ceil(n_rows / batch_size)
+    return int(np.clip(ceil(STEPS / n_batches), LEAST_EPOCHS, MOST_EPOCHS))
 
 
 def pays_to_grow(objective):

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._advice import warn_if_constant, warn_out_of_range
 from ._compat import Interval, fit_context
 from ._dask import by_chunks, in_memory, refuse
-from ._early_stopping import EarlyStopping, hold_out
+from ._early_stopping import Validation, hold_out
 from ._estimator import BackpropEstimator, set_attributes
 from ._network_parameters import CLASSES, DOC, NETWORK, SCALES
 from ._parameters import described
@@ -29,6 +29,9 @@ from .backprop.network import Network
 from .backprop.rows import Rows
 from .backprop.solvers import Result
 from .pretraining import autoencoders, pretrain
+
+# Fitted attributes of fits that score other rows.
+VALIDATED = ("validation_scores_", "validation_loss_curve_", "best_validation_score_")
 
 
 def _task(estimator):
@@ -85,13 +88,15 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         validation_fraction=0.1,
         n_iter_no_change=25,
         solver="lbfgs",
-        max_iter=1500,
+        max_iter="auto",
         tol=1e-3,
         history_size=10,
         growing_samples="auto",
         variable_projection="auto",
-        learning_rate=0.1,
-        batch_size=None,
+        learning_rate="auto",
+        batch_size="auto",
+        momentum=0.9,
+        shuffle=True,
         n_init=1,
         warm_start=False,
         random_state=None,
@@ -120,6 +125,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         self.variable_projection = variable_projection
         self.learning_rate = learning_rate
         self.batch_size = batch_size
+        self.momentum = momentum
+        self.shuffle = shuffle
         self.n_init = n_init
         self.warm_start = warm_start
         self.random_state = random_state
@@ -129,7 +136,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
         """Learn the weights.
 
         Parameters
@@ -145,6 +152,13 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             where X is one.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative and not all zero.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Rows that are not fitted, but scored after each iteration. With
+            ``early_stopping`` they take the place of those that would be held out.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights.
 
         Returns
         -------
@@ -158,19 +172,20 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             then as it was before.
         """
         objective, targets = self._prepare(X, y, sample_weight)
-        if self.early_stopping:
-            objective, held_out = self._hold_out(objective, targets)
-            options = targets, objective.network, held_out, self.tol, self.n_iter_no_change
-            self._fit(objective, targets, X, y, sample_weight, lambda: EarlyStopping(*options))
-        else:
-            self._fit(objective, targets, X, y, sample_weight)
+        validating = self._validating(objective, targets, X_val, y_val, sample_weight_val)
+        if validating is None and self.early_stopping:
+            objective, validating = self._hold_out(objective, targets)
+        self._fit(objective, targets, X, y, sample_weight, self._validation(targets, validating))
         return self
 
-    @available_if(BackpropEstimator._uses_sgd)
+    @available_if(BackpropEstimator._takes_steps)
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, *, classes=None, sample_weight=None):
-        """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
+        """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
+
+        Its steps have full length. They go on from the last call: momentum and the means of
+        "adam" are kept, also in a pickle.
 
         Parameters
         ----------
@@ -395,11 +410,37 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return objective
 
     def _hold_out(self, objective, targets):
-        """The objective on the rows to fit, and the rows to score."""
+        """The objective on the rows to fit, and on those to score."""
         rows, held_out = hold_out(
             objective.rows, targets, self.validation_fraction, self.random_state
         )
-        return objective.on(rows), held_out
+        return objective.on(rows), objective.on(held_out)
+
+    def _validating(self, objective, targets, X, y, sample_weight):
+        """The objective on the user's own rows to score, if there are any."""
+        if (X is None) != (y is None) or (X is None and sample_weight is not None):
+            raise ValueError("X_val and y_val go together, and sample_weight_val with them.")
+        if X is None:
+            return None
+        if is_dask(X):
+            raise TypeError("X_val must be in memory or in a file: give it as a NumPy array.")
+        numeric, kind = self.task == "regression", KINDS[self.task]
+        X, y = self._validate_input(
+            X, y=plain(y), reset=False, multi_output=True, y_numeric=numeric
+        )
+        known = targets.attributes["classes_"]
+        as_read, Y = kind.read(y, X.dtype, targets.output_activation, known, targets)
+        weights = exact_weights(sample_weight, X)
+        options = {"class_weight": None, "scale_targets": self.scale_targets, "dtype": X.dtype}
+        _, Y, weights = as_read.prepared(Y, weights, before=targets, **options)
+        return objective.on(Rows(X, Y, None if weights is None else weights.astype(X.dtype)))
+
+    def _validation(self, targets, objective):
+        """What makes who scores the rows of an objective, for each start; None without any."""
+        if objective is None:
+            return lambda: None
+        options = self.tol, self.n_iter_no_change, self.early_stopping
+        return lambda: Validation(targets, objective, *options)
 
     def _warn_if_useless(self, objective, result):
         return warn_if_constant(self, objective, result)
@@ -484,7 +525,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         lowest = float(min(result.loss_curve, default=result.value))
         self.best_loss_ = None if self.early_stopping else lowest
         set_attributes(self, targets.attributes)
-        set_attributes(self, {"validation_scores_": None, "best_validation_score_": None})
+        set_attributes(self, dict.fromkeys(VALIDATED))
 
     @property
     def _activations(self):

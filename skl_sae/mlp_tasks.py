@@ -46,12 +46,14 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
         validation_fraction=0.1,
         n_iter_no_change=25,
         solver="lbfgs",
-        max_iter=1500,
+        max_iter="auto",
         tol=1e-3,
         history_size=10,
         growing_samples="auto",
-        learning_rate=0.1,
-        batch_size=None,
+        learning_rate="auto",
+        batch_size="auto",
+        momentum=0.9,
+        shuffle=True,
         n_init=1,
         warm_start=False,
         random_state=None,
@@ -79,6 +81,8 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
             growing_samples=growing_samples,
             learning_rate=learning_rate,
             batch_size=batch_size,
+            momentum=momentum,
+            shuffle=shuffle,
             n_init=n_init,
             warm_start=warm_start,
             random_state=random_state,
@@ -121,13 +125,15 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         validation_fraction=0.1,
         n_iter_no_change=25,
         solver="lbfgs",
-        max_iter=1500,
+        max_iter="auto",
         tol=1e-3,
         history_size=10,
         growing_samples="auto",
         variable_projection="auto",
-        learning_rate=0.1,
-        batch_size=None,
+        learning_rate="auto",
+        batch_size="auto",
+        momentum=0.9,
+        shuffle=True,
         n_init=1,
         warm_start=False,
         random_state=None,
@@ -155,17 +161,22 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
             variable_projection=variable_projection,
             learning_rate=learning_rate,
             batch_size=batch_size,
+            momentum=momentum,
+            shuffle=shuffle,
             n_init=n_init,
             warm_start=warm_start,
             random_state=random_state,
             verbose=verbose,
         )
 
-    @available_if(MLPBackprop._uses_sgd)
+    @available_if(MLPBackprop._takes_steps)
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, *, sample_weight=None):
-        """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
+        """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
+
+        Its steps have full length. They go on from the last call: momentum and the means of
+        "adam" are kept, also in a pickle.
 
         Parameters
         ----------

@@ -141,14 +141,16 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         loss="squared_error",
         tied_weights=False,
         solver="lbfgs",
-        max_iter=1500,
+        max_iter="auto",
         tol=1e-3,
         n_iter_no_change=25,
         history_size=10,
         growing_samples="auto",
         variable_projection="auto",
-        learning_rate=0.1,
-        batch_size=None,
+        learning_rate="auto",
+        batch_size="auto",
+        momentum=0.9,
+        shuffle=True,
         n_init=1,
         warm_start=False,
         random_state=None,
@@ -171,6 +173,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         self.variable_projection = variable_projection
         self.learning_rate = learning_rate
         self.batch_size = batch_size
+        self.momentum = momentum
+        self.shuffle = shuffle
         self.n_init = n_init
         self.warm_start = warm_start
         self.random_state = random_state
@@ -208,11 +212,14 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         self._fit(objective, None, X, X, sample_weight)
         return self
 
-    @available_if(BackpropEstimator._uses_sgd)
+    @available_if(BackpropEstimator._takes_steps)
     @all_or_nothing
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
-        """Take one gradient step on X, or one epoch of mini-batches (solver "sgd").
+        """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
+
+        Its steps have full length. They go on from the last call: momentum and the means of
+        "adam" are kept, also in a pickle.
 
         Parameters
         ----------

@@ -14,6 +14,7 @@ from skl_sae import (
     SparseAutoencoder,
     ZCAWhitening,
 )
+from skl_sae._training import BY_STEPS
 from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
 from skl_sae.backprop.losses import DECODERS
 from skl_sae.backprop.solvers import SOLVERS
@@ -155,9 +156,11 @@ def common(draw):
     }
     if activation in STEEPNESS:
         params["beta"] = draw(one_of(3.0, 0, 1e-4, 1e10, 1e300))
-    if solver == "sgd":
-        params["learning_rate"] = draw(one_of(0.1, 1e-3, 1e-300, 1e3, 1e300))
-        params["batch_size"] = draw(one_of(None, 1, 3, 1000))
+    if solver in BY_STEPS:
+        params["learning_rate"] = draw(one_of("auto", 0.1, 1e-3, 1e-300, 1e3, 1e300))
+        params["batch_size"] = draw(one_of(None, "auto", 1, 3, 1000))
+        params["momentum"] = draw(one_of(0.9, 0, 1 - 1e-12))
+        params["shuffle"] = draw(st.booleans())
     if solver == "lbfgs":
         params["history_size"] = draw(one_of(10, 1, 100))
         params["growing_samples"] = draw(one_of("auto", False, True))

@@ -580,6 +580,7 @@ def test_what_came_over_the_network_reaches_the_products_aligned(monkeypatch):
     ("estimator", "y"),
     [
         (SparseAutoencoder(solver="sgd", batch_size=10), None),
+        (SparseAutoencoder(solver="adam"), None),
         (MLPBackpropClassifier(early_stopping=True), LABELS),
         (MLPBackpropClassifier(class_weight="balanced"), LABELS),
         (MLPBackpropRegressor((3,), pretraining=SparseAutoencoder(activation="tanh")), TARGETS),

@@ -14,6 +14,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
+from skl_sae.backprop.batches import Batches
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.solvers import FLAT, SOLVERS, minimise, watch_nothing
 from skl_sae.exceptions import CollapseWarning
@@ -119,7 +120,7 @@ def test_the_result_is_true_and_no_worse_than_the_start(name, solver, max_iter):
         assert np.isfinite(found.loss_curve).all()
         if found.status == "max_iter":
             assert work > max_iter - 1
-        if SETTINGS[solver]["solver"] != "sgd":
+        if SETTINGS[solver]["solver"] not in ("adam", "sgd"):
             curve = [at_start, *found.loss_curve]
             assert curve[-1] == value
             assert (np.diff(curve) <= 0).all()
@@ -215,10 +216,14 @@ SAE = SparseAutoencoder(3, rho=0.2, max_iter=40, random_state=0)
 FITS = {
     "lbfgs": NET,
     "cg": clone(NET).set_params(solver="cg"),
-    "sgd": clone(NET).set_params(solver="sgd"),
-    "mini-batches": clone(NET).set_params(solver="sgd", batch_size=20),
+    "sgd": clone(NET).set_params(solver="sgd", batch_size=None, momentum=0, learning_rate=0.1),
+    "adam": clone(NET).set_params(solver="adam"),
+    "adam on all rows": clone(NET).set_params(solver="adam", batch_size=None, learning_rate=0.01),
+    "mini-batches": clone(NET).set_params(solver="sgd", batch_size=20, learning_rate=0.1),
     "early stopping": clone(NET).set_params(early_stopping=True),
-    "early mini-batches": clone(NET).set_params(early_stopping=True, solver="sgd", batch_size=20),
+    "early mini-batches": clone(NET).set_params(
+        early_stopping=True, solver="sgd", batch_size=20, learning_rate=0.1
+    ),
     "several starts": clone(NET).set_params(n_init=3),
     "autoencoder": SAE,
     "growing samples": clone(SAE).set_params(growing_samples=True),
@@ -232,15 +237,20 @@ FITS = {
 def fit_and_count(estimator, monkeypatch):
     """The fitted estimator, its warnings, and the values of all evaluations."""
     calls, original = [], Objective.__call__
+    values, batches = Objective.value, Batches.evaluate
+
+    def counting(found):
+        calls.append(found if isinstance(found, float) else found[0])
+        return found
 
     def counted(self, theta):
-        found = original(self, theta)
-        calls.append(found[0])
-        return found
+        return counting(original(self, theta))
 
     with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         patch.setattr(Objective, "__call__", counted)
+        patch.setattr(Objective, "value", lambda self, theta: counting(values(self, theta)))
+        patch.setattr(Batches, "evaluate", lambda *args: counting(batches(*args)))
         estimator.fit(X, y)
     return estimator, [w.message for w in warned], calls
 
@@ -283,7 +293,8 @@ def test_curve_counts_value_and_warning_agree(name, max_iter, monkeypatch):
     if "mini" not in name:  # a start that is undone is another's test
         assert estimator.loss_ <= worst
     early = "early" in name and not warned
-    assert len(warned) == (not (estimator.converged_ or early))
+    finished = estimator.n_iter_ == max_iter and estimator._by_batches()
+    assert len(warned) == (not (estimator.converged_ or early or finished))
     if warned:
         assert type(warned[0]) in (ConvergenceWarning, CollapseWarning)
         at_limit = work > max_iter - 1 and f"max_iter={max_iter}" in str(warned[0])
@@ -295,7 +306,11 @@ def test_curve_counts_value_and_warning_agree(name, max_iter, monkeypatch):
 def test_steps_that_are_too_long_end_at_the_start(batch_size, early_stopping, monkeypatch):
     """With early stopping at the weights that scored best; a warning says that J has risen."""
     net = clone(NET).set_params(
-        solver="sgd", learning_rate=30.0, batch_size=batch_size, early_stopping=early_stopping
+        solver="sgd",
+        learning_rate=30.0,
+        momentum=0,
+        batch_size=batch_size,
+        early_stopping=early_stopping,
     )
     net, warned, calls = fit_and_count(net, monkeypatch)
     assert len(warned) == 1

@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
-from skl_sae._training import _batches
+from skl_sae.backprop.batches import Batches
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
@@ -119,7 +119,9 @@ def test_validation_score_is_the_weighted_metric_of_the_rows_held_out(kind, batc
         y = np.column_stack([y == 0, y == 1, X[:, 0] > 6]).astype(int)
     elif kind == "numbers":
         y, net, metric = X[:, 3], MLPBackpropRegressor, r2_score
-    solver = {"solver": "sgd", "batch_size": 50} if batch_size else {}
+    solver = {}
+    if batch_size:
+        solver = {"solver": "sgd", "batch_size": 50, "learning_rate": 0.1}
     net = net((6,), early_stopping=True, max_iter=30, random_state=0, **solver)
     net.fit(X[:, :3], y, sample_weight=weights)
     rows = held_out_rows(y, stratify=kind == "classes")
@@ -154,7 +156,15 @@ def test_loss_is_that_of_the_weights_kept_by_early_stopping_with_mini_batches():
 def test_early_stopping_waits_for_a_rise_by_tol():
     X, y = load_iris(return_X_y=True)
     net = MLPBackpropClassifier(
-        (4,), solver="sgd", early_stopping=True, n_iter_no_change=7, tol=0.999, random_state=0
+        (4,),
+        solver="sgd",
+        batch_size=None,
+        momentum=0,
+        learning_rate=0.1,
+        early_stopping=True,
+        n_iter_no_change=7,
+        tol=0.999,
+        random_state=0,
     )
     assert net.fit(X, y).n_iter_ == 8
     assert np.ptp(net.validation_scores_) > 0.1  # rises, but by less
@@ -174,27 +184,38 @@ def test_mini_batches_are_shuffled_and_leave_out_rows_without_weight():
     weights[::4] = 0
     objective = Objective(network, Rows(np.ones((40, 2)), np.ones((40, 1)), weights))
     rng = np.random.RandomState(0)
-    first, second = ([b.rows.index for b in _batches(objective, 7, rng)] for _ in range(2))
-    assert [len(b) for b in first] == [7, 7, 7, 7, 2]
+    batches = Batches(objective, 7, rng)
+    first, second = ([places for _, places in map(of_batch, batches())] for _ in range(2))
+    assert len(batches) == len(first)
+    assert [len(b) for b in first] == [6, 6, 6, 6, 6]  # as even as can be
     for epoch in (first, second):
         assert sorted(np.concatenate(epoch)) == np.flatnonzero(weights).tolist()
     assert not np.array_equal(np.concatenate(first), np.concatenate(second))
     assert not np.array_equal(np.concatenate(first), np.flatnonzero(weights))
 
 
-def test_partial_fit_takes_another_order_in_each_call(monkeypatch):
-    orders = []
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_partial_fit_takes_another_order_in_each_call_if_any(solver, monkeypatch):
+    orders, call = [], Batches.__call__
 
-    def recorded(objective, batch_size, rng):
-        batches = list(_batches(objective, batch_size, rng))
-        orders.append(np.concatenate([b.rows.index for b in batches]).tolist())
+    def recorded(self):
+        batches = list(call(self))
+        orders.append(np.concatenate([places for _, places in map(of_batch, batches)]).tolist())
         return batches
 
-    monkeypatch.setattr("skl_sae._training._batches", recorded)
-    sae = SparseAutoencoder(3, solver="sgd", batch_size=10, random_state=0)
+    monkeypatch.setattr(Batches, "__call__", recorded)
+    X = load_iris().data / 8
+    sae = SparseAutoencoder(3, solver=solver, batch_size=10, random_state=0)
     for _ in range(3):
-        sae.partial_fit(load_iris().data / 8)
+        sae.partial_fit(X)
     assert len({tuple(order) for order in orders}) == 3
+    sae.set_params(shuffle=False).partial_fit(X)
+    assert orders[-1] == list(range(len(X)))
+
+
+def of_batch(batch):
+    """Where the rows of a batch are, and which they are."""
+    return batch.args
 
 
 def test_early_stopping_keeps_the_weights_that_scored_best():

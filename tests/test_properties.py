@@ -26,6 +26,7 @@ from skl_sae import (
     SparseAutoencoder,
     ZCAWhitening,
 )
+from skl_sae._training import BY_STEPS
 from skl_sae.backprop.activations import ACTIVATIONS, RANGES, STEEPNESS
 from skl_sae.exceptions import CollapseWarning
 
@@ -105,7 +106,7 @@ def objective_of(estimator, *data, **options):
     if probe.get_params().get("early_stopping"):
         objective, _ = probe._hold_out(objective, targets)
     theta = objective.start(check_random_state(estimator.random_state))
-    if estimator.solver == "sgd":
+    if estimator.solver in BY_STEPS:
         return objective, theta
     with np.errstate(all="ignore"):
         return objective, theta / objective.unit * objective.unit  # as SciPy sees it
@@ -121,7 +122,7 @@ def assert_not_above_start(estimator, *data, **options):
     smallest = float(np.finfo(objective.rows.X.dtype).tiny)  # below it weights lose digits
     assert abs(loss - estimator.loss_) <= slack * max(abs(loss), smallest)
     params = estimator.get_params()
-    if params["batch_size"] is None and not params.get("early_stopping"):
+    if not params.get("early_stopping"):
         rounding = 1e-6 if slack > 1e-6 else 0
         assert not estimator.loss_ > start * (1 + rounding)  # the best output layer bears more
 
@@ -197,8 +198,6 @@ def test_a_regressor_is_sound_or_refused(data):
 def test_a_fit_that_goes_on_does_not_rise(data):
     """From fitted weights, and from pretrained ones."""
     X, estimator = data.draw(draws.matrices()), data.draw(draws.autoencoders())
-    if estimator.batch_size is not None:
-        return
     estimator.set_params(warm_start=True, n_init=1, max_iter=3)
     if fitted_or_refused(estimator, X) is None:
         return
@@ -221,8 +220,7 @@ def test_fine_tuning_does_not_rise_above_pretraining(data):
     if net is None:
         return
     assert_fit_is_sound(net, X)
-    if net.batch_size is None:
-        assert net.loss_ <= net.pretrained_.loss_
+    assert net.loss_ <= net.pretrained_.loss_
 
 
 FITTED = {

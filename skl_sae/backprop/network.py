@@ -216,7 +216,19 @@ def forward(X, coefs, intercepts, activation, outputs, slopes, raws=(), s=None):
     return A, sums
 
 
-def backward(A, delta, coefs, code_gradients, gradient, slopes, work):
+def add_product(gradient, layer, A, delta, work):
+    """Add the block's part of dJ/dW and dJ/db of a layer."""
+    gradient[0][layer] += product(A.T, delta, out=work.products[layer])
+    gradient[1][layer] += work.ones @ delta
+
+
+def put_product(gradient, layer, A, delta, work):
+    """Write it over what was there."""
+    gradient[0][layer][...] = product(A.T, delta, out=gradient[0][layer])
+    np.matmul(work.ones, delta, out=gradient[1][layer])
+
+
+def backward(A, delta, coefs, code_gradients, gradient, slopes, work, store=add_product):
     """Backpropagation of one block: add dJ/dW and dJ/db of each layer to ``gradient``.
 
     The four equations, from the last layer to the first::
@@ -243,11 +255,12 @@ def backward(A, delta, coefs, code_gradients, gradient, slopes, work):
         f' of each hidden layer.
     work : Workspace
         Buffers for this many rows.
+    store : callable, default=add_product
+        `put_product` writes the gradient of this block over the sums.
     """
     for layer in reversed(range(len(coefs))):
         if layer < len(gradient[0]):
-            gradient[0][layer] += product(A[layer].T, delta, out=work.products[layer])
-            gradient[1][layer] += work.ones @ delta
+            store(gradient, layer, A[layer], delta, work)
         if layer > 0:
             delta = np.matmul(delta, coefs[layer].T, out=work.deltas[layer - 1])
             if code_gradients is not None:

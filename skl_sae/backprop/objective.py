@@ -16,7 +16,7 @@ from .lean import Decoder, LeanPass, loss_sums
 from .losses import target_range
 from .network import Network
 from .once import once
-from .passes import CodePass, LossPass
+from .passes import CodePass, LossPass, ValuePass
 from .penalties import kl_sparsity, weight_decay
 from .projection import solve_output
 from .rows import Rows
@@ -80,11 +80,11 @@ class Objective:
                 decayed.append(W)
                 coefs.append(W.astype(self.rows.dtype))
                 intercepts.append(b.astype(self.rows.dtype))
-            sparsity, push = self._sparsity(rates)
+            sparsity, push = self.sparsity(rates)
             sums = self._lean_sums(coefs, intercepts, push, moments, reference)
             sums = sums or self.rows.sum(self._loss_pass, coefs, intercepts, push)
             if self._loss_pass.only:
-                sparsity, push = self._sparsity(sums.rates)
+                sparsity, push = self.sparsity(sums.rates)
                 self._push(sums, push)
             decay, decay_gradient = weight_decay(decayed, self.lam)
             gradient = sums.gradient
@@ -93,6 +93,17 @@ class Objective:
                 total += part
             misfit = float(sums.loss / self.rows.total_weight)
             return misfit + decay + sparsity, self._layout.fold(gradient)
+
+    def value(self, theta):
+        """J(theta) alone, for a third of the work."""
+        with np.errstate(all="ignore"):
+            decayed, intercepts = self.network.unpack(theta)
+            coefs = [W.astype(self.rows.dtype, copy=False) for W in decayed]
+            intercepts = [b.astype(self.rows.dtype, copy=False) for b in intercepts]
+            sums = self.rows.sum(self._value_pass, coefs, intercepts)
+            sparsity, _ = self.sparsity(sums.rates)
+            decay, _ = weight_decay(decayed, self.lam)
+            return float(sums.loss / self.rows.total_weight) + decay + sparsity
 
     def on(self, rows):
         """The same objective on other rows."""
@@ -156,7 +167,7 @@ class Objective:
         Then all that a fit does without penalties is free of the unit of the rows.
         """
         unit = np.ones(self.network.n_params)
-        if self._is_autoencoder and self.output_activation == "identity" and not self.network.tied:
+        if self.is_autoencoder and self.output_activation == "identity" and not self.network.tied:
             spread = power_of_two(np.sqrt(self._columns.variance.mean()))
             (W_in, W_out), (_, b_out) = self.network.unpack(unit)
             W_in /= spread
@@ -174,12 +185,13 @@ class Objective:
     def best_constant(self):
         """The raw output of the best constant, and J₀."""
         limits = target_range(self.loss)
-        same = self._is_autoencoder and limits is None
+        same = self.is_autoencoder and limits is None
         columns = self._columns if same else self.rows.columns(of_targets=True, limits=limits)
         return best_constant(self.loss, self.output_activation, columns)
 
     @property
-    def _is_autoencoder(self):
+    def is_autoencoder(self):
+        """Whether the targets are the rows themselves."""
         return self.rows.Y is None
 
     @property
@@ -216,7 +228,7 @@ class Objective:
         self._last.update(theta=theta.copy(), output=output)
         return output
 
-    def _sparsity(self, rates):
+    def sparsity(self, rates):
         """β Σ KL(ρ ‖ ρ̂), and β KL' / k for each unit: its derivative by the sum of a."""
         if not rates:
             return 0.0, None
@@ -258,7 +270,7 @@ class Objective:
     def _is_lean(self):
         """Whether a linear decoder reconstructs sparse rows."""
         linear = (self.loss, self.output_activation) == ("squared_error", "identity")
-        shape = self._is_autoencoder and len(self.network.sizes) > 2
+        shape = self.is_autoencoder and len(self.network.sizes) > 2
         return linear and shape and self.rows.stay_sparse
 
     @property
@@ -287,6 +299,10 @@ class Objective:
         one_code = self.beta > 0 and len(self.network.sizes) == 3
         only = one_code and not (solved or self._keeps or self._is_lean)
         return LossPass(self.network, self.loss, self.output_activation, solved, self._keeps, only)
+
+    @once
+    def _value_pass(self):
+        return ValuePass(self.network, self.loss, self.output_activation, self.beta > 0)
 
     @once
     def _last(self):

@@ -169,9 +169,8 @@ class LossPass:
             work = block.work
             A, slopes, rates = kept_codes(self, block, coefs, intercepts)
             delta = affine(A[-1], coefs[-1], intercepts[-1], out=work.outputs[-1])
-            sums.loss[...] += _weighted(
-                loss(delta, as_dense(block.Y), work.slopes[-1]), delta, block.s
-            )
+            per_row = loss(delta, as_dense(block.Y), work.slopes[-1])
+            sums.loss[...] += weighted(per_row, delta, block.s)
             push = each_row(code_gradients, block.s)
             backward(A, delta, coefs, push, gradient, slopes, work)
             if self.only:
@@ -185,6 +184,43 @@ def kept_codes(step, block, coefs, intercepts):
         return codes(step.network, block, coefs, intercepts, step.only)
     outputs, slopes, *_ = block.kept
     return [block.X, *outputs], slopes, ()
+
+
+class ValueSums(NamedTuple):
+    """The sum of the losses, and as in `CodeSums` those for the mean code."""
+
+    loss: np.ndarray
+    rates: list
+
+
+@dataclass(frozen=True)
+class ValuePass:
+    """The only pass where no gradient is asked for; its parameters are those of the others."""
+
+    network: Network
+    loss: str
+    output_activation: str
+    rated: bool
+    keeps: int = 0
+
+    @property
+    def buffers(self):
+        """The network whose buffers are used."""
+        return self.network
+
+    def zeros(self):
+        """Sums of no rows."""
+        return ValueSums(np.zeros(()), _rates(self.network) if self.rated else [])
+
+    def add(self, sums, blocks, coefs, intercepts):
+        """Add the rows of some blocks."""
+        loss = get_loss(self.loss, self.output_activation)
+        for block in blocks:
+            A, _, rates = codes(self.network, block, coefs, intercepts, self.rated)
+            _add_rates(sums.rates, rates)
+            Z = affine(A[-1], coefs[-1], intercepts[-1], out=block.work.outputs[-1])
+            per_row = loss(Z, as_dense(block.Y), block.work.slopes[-1])
+            sums.loss[...] += weighted(per_row, Z, block.s)
 
 
 def codes(network, block, coefs, intercepts, rated):
@@ -204,7 +240,7 @@ def _add_rates(totals, rates):
         total += part
 
 
-def _weighted(per_row, delta, s):
+def weighted(per_row, delta, s):
     """The weighted sum of the losses; the deltas are weighted in place."""
     if s is None:
         return per_row.sum(dtype=float)

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def weight_decay(coefs, lam):
+def weight_decay(coefs, lam, out=None):
     """The value sum_l lam_l / 2 * ||W_l||_F^2 and its gradients lam_l W_l. Biases are free.
 
     Parameters
@@ -13,15 +13,18 @@ def weight_decay(coefs, lam):
     lam : float or sequence of float
         Weight decay, the tutorial's λ, of all layers or of each. It is not divided by the
         number of rows.
+    out : list of ndarray of shape (n_in, n_out), default=None
+        Buffers for the gradient.
 
     Returns
     -------
     value : float
     gradient : list of ndarray of shape (n_in, n_out)
     """
-    lams = np.broadcast_to(lam, len(coefs))
+    lams = np.broadcast_to(lam, len(coefs)).tolist()  # as Python's floats they keep float32
     value = 0.5 * sum(lam * np.vdot(W, W) for lam, W in zip(lams, coefs))
-    return value, [lam * W for lam, W in zip(lams, coefs)]
+    out = [None] * len(coefs) if out is None else out
+    return value, [np.multiply(W, lam, out=G) for lam, W, G in zip(lams, coefs, out)]
 
 
 def kl_sparsity(on, off, rho, floor=0.0):

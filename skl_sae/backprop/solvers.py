@@ -6,10 +6,12 @@ comes in, what ``on_iteration`` sees and what comes out are all of them.
 """
 
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
+
+from .descent import adam, sgd
+from .endings import Convergence, Result
 
 # Growing samples: shares of the rows, and what ends a stage on a part of them.
 SHARES = (1 / 32, 1 / 8, 1 / 2)
@@ -21,87 +23,6 @@ FLAT = 1e-3
 
 # A single iteration of L-BFGS that gains less than the square of this share has converged.
 ROUNDING = 1e-6
-
-# Above this share of the baseline a run is on the plateau of its start, where patience is so many
-# times longer; below the last share a value counts as that.
-PLATEAU, ON_PLATEAU = 0.99, 5
-NEXT_TO_NOTHING = 1e-3
-
-
-class Result(NamedTuple):
-    """How a run of a solver ended, or how it would if it ended now.
-
-    Attributes
-    ----------
-    theta : ndarray of shape (n_params,)
-        The last point.
-    value : float
-        The objective there.
-    loss_curve : list of float
-        The objective after each iteration (for mini-batches: its mean over the epoch).
-    n_evaluations : int
-        Calls of the objective.
-    status : {"converged", "max_iter", "stopped", "failed"}
-        "stopped" is the doing of ``on_iteration``; "failed" means that no lower value was found.
-    message : str
-        The solver's own words.
-    stages : tuple of int
-        The iterations of each stage of "lbfgs".
-    shares : tuple of float
-        The share of the rows that each of them ran on.
-    """
-
-    theta: np.ndarray
-    value: float
-    loss_curve: list
-    n_evaluations: int
-    status: str
-    message: str
-    stages: tuple = ()
-    shares: tuple = ()
-
-
-class Convergence(NamedTuple):
-    """When the values of a run have converged: one rule for all solvers.
-
-    Attributes
-    ----------
-    tol : float
-        They have when ``patience`` iterations have not lowered the lowest by this share of it.
-    patience : int
-        The number of iterations.
-    baseline : float, default=0.0
-        J₀, the objective of the best constant output, of which `NEXT_TO_NOTHING` is the least
-        that counts as a size. As long as no value is below `PLATEAU` of it, and none rises,
-        `ON_PLATEAU` times as many iterations are waited for. 0 if there is none.
-    """
-
-    tol: float
-    patience: int
-    baseline: float = 0.0
-
-    @property
-    def size(self):
-        """What counts as one: the baseline as a power of two, so that it divides exactly."""
-        usable = np.finfo(float).tiny < self.baseline < np.inf
-        return float(2.0 ** (np.frexp(self.baseline)[1] - 1)) if usable else 1.0
-
-    def reached(self, curve):
-        """Whether the last values are no better than the best before them."""
-        waits = 0 < PLATEAU * self.baseline <= min(curve) and self.calm(curve)
-        patience = self.patience * (ON_PLATEAU if waits else 1)
-        if len(curve) <= patience:
-            return False
-        best = min(curve[:-patience])
-        return min(curve[-patience:]) > best - self._gain(best)
-
-    def calm(self, curve):
-        """Whether the last values lie so close to the best that they do not swing about it."""
-        best = min(curve)
-        return max(curve[-self.patience :]) - best <= self._gain(best)
-
-    def _gain(self, value):
-        return self.tol * max(abs(value), NEXT_TO_NOTHING * self.baseline)
 
 
 def watch_nothing(so_far):
@@ -130,7 +51,7 @@ def minimise(objective, theta0, *, solver="lbfgs", on_iteration=watch_nothing, *
         has come to, not the best or the start it may go back to). Its ``theta`` and
         ``loss_curve`` are the solver's own: copy what is to be kept. True stops the solver.
     **options
-        Passed to the solver: see `lbfgs`, `cg`, `sgd`.
+        Passed to the solver: see `lbfgs`, `cg`, `adam`, `sgd`.
 
     Returns
     -------
@@ -390,84 +311,4 @@ def _status(found, options, tol):
     return "converged" if abs(found.jac).max() <= tol else "failed"
 
 
-def sgd(
-    objective,
-    theta0,
-    *,
-    max_iter,
-    tol,
-    learning_rate,
-    on_iteration,
-    patience=25,
-    baseline=0.0,
-    batches=None,
-):
-    """Gradient descent: theta <- theta - learning_rate * gradient.
-
-    Parameters
-    ----------
-    objective, theta0, on_iteration
-        As in `minimise`.
-    max_iter : int
-        Number of steps or, with ``batches``, of epochs.
-    tol, patience, baseline
-        See `Convergence`.
-    learning_rate : float
-        Length of a step as a multiple of the gradient. Where it is so large that the
-        objective rises or swings, the status is "failed".
-    batches : callable, default=None
-        ``batches()`` yields the objectives of one epoch of mini-batches. None takes
-        ``objective`` itself: the tutorial's batch gradient descent.
-
-    Returns
-    -------
-    Result
-        Without ``batches`` its ``theta`` is the best point passed, the start included. With
-        them it is the last one, and the status "failed" if that is higher than the start.
-    """
-    rule = Convergence(tol, patience, baseline)
-    theta, curve, n_evaluations, status = theta0.copy(), [], 1, "max_iter"
-    start, gradient = objective(theta)
-    value, best = start, (start, theta0)
-    while len(curve) < max_iter and np.isfinite(value):
-        if batches is None:
-            theta = theta - learning_rate * gradient
-            value, gradient = objective(theta)
-            best = min(best, (value, theta), key=lambda point: point[0])
-            n_evaluations += 1
-        else:
-            value, n_batches = _epoch(theta, batches(), learning_rate)
-            n_evaluations += n_batches
-        curve.append(value)
-        if not np.isfinite(value):
-            break
-        if on_iteration(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
-            status = "stopped"
-            break
-        if rule.reached(curve):
-            calm = batches is not None or rule.calm(curve)
-            status = "converged" if calm else "failed"
-            break
-    if batches is not None:
-        value, _ = objective(theta)
-        n_evaluations += 1
-    reached = min(curve, default=start) if batches is None else value
-    if reached > start:
-        status = "failed"
-    message = f"the objective went from {start:.6g} to {reached:.6g}"
-    if batches is None and np.isfinite(value):
-        value, theta = best
-    return Result(theta, value, curve, n_evaluations, status, message)
-
-
-def _epoch(theta, batches, learning_rate):
-    """One step for each mini-batch, in place; the mean of the values on the way."""
-    values = []
-    for batch in batches:
-        value, gradient = batch(theta)
-        theta -= learning_rate * gradient
-        values.append(value)
-    return float(np.mean(values)), len(values)
-
-
-SOLVERS = {"lbfgs": lbfgs, "cg": cg, "sgd": sgd}
+SOLVERS = {"lbfgs": lbfgs, "cg": cg, "adam": adam, "sgd": sgd}

@@ -1,0 +1,287 @@
+"""Gradient descent and Adam: a step along the gradient of all rows, or of each mini-batch."""
+
+import numpy as np
+
+from .endings import Convergence, Result
+
+# The share of a run of mini-batches in which their steps grow to full length.
+WARM_UP = 0.2
+
+# Step lengths that gradient descent tries where none is given, and for how many steps.
+TRIALS = [4.0**k for k in range(2, -7, -1)]
+TRIAL_STEPS = 20
+
+
+def sgd(
+    objective,
+    theta0,
+    *,
+    max_iter,
+    tol,
+    learning_rate,
+    on_iteration,
+    patience=25,
+    baseline=0.0,
+    momentum=0.0,
+    batches=None,
+    anneal=False,
+    memory=None,
+):
+    """Gradient descent: theta <- theta - learning_rate * gradient.
+
+    Parameters
+    ----------
+    objective, theta0, on_iteration
+        As in `minimise`.
+    max_iter : int
+        Number of steps or, with ``batches``, of epochs.
+    tol, patience, baseline
+        See `Convergence`.
+    learning_rate : float
+        Length of a step as a multiple of the gradient. Where it is so large that the
+        objective rises or swings, the status is "failed".
+    momentum : float, default=0.0
+        Nesterov's: the share of each step that the next one repeats.
+    batches, anneal, memory
+        As in `adam`. None takes ``objective`` itself: the tutorial's batch gradient descent.
+
+    Returns
+    -------
+    Result
+        Without ``batches`` its ``theta`` is the best point passed, the start included. With
+        them it is the last one, and the status "failed" if that is higher than the start.
+    """
+    rule = Convergence(tol, patience, baseline)
+    if batches is not None:
+        theta = theta0.astype(_dtype(batches))
+        update, rate = Nesterov(theta, momentum, memory), _rate(learning_rate, anneal, max_iter)
+        return _by_epochs(objective, theta, max_iter, on_iteration, rule, batches, update, rate)
+    update = Nesterov(theta0, momentum, memory)
+    theta, curve, n_evaluations, status = theta0.copy(), [], 1, "max_iter"
+    start, gradient = objective(theta)
+    value, best = start, (start, theta0)
+    while len(curve) < max_iter and np.isfinite(value):
+        theta = theta.copy()
+        update(theta, gradient, learning_rate)
+        value, gradient = objective(theta)
+        best = min(best, (value, theta), key=lambda point: point[0])
+        n_evaluations += 1
+        curve.append(value)
+        if not np.isfinite(value):
+            break
+        if on_iteration(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
+            status = "stopped"
+            break
+        if rule.reached(curve):
+            status = "converged" if rule.calm(curve) else "failed"
+            break
+    reached = min(curve, default=start)
+    status = "failed" if reached > start else status
+    value, theta = best if np.isfinite(value) else (value, theta)
+    message = f"the objective went from {start:.6g} to {reached:.6g}"
+    return Result(theta, value, curve, n_evaluations, status, message, memory=update.memory)
+
+
+def adam(
+    objective,
+    theta0,
+    *,
+    max_iter,
+    tol,
+    on_iteration,
+    learning_rate=1e-3,
+    patience=25,
+    baseline=0.0,
+    batches=None,
+    anneal=False,
+    memory=None,
+    unit=None,
+):
+    """Adam (Kingma and Ba 2015): the mean gradient by the root of its mean square.
+
+    Parameters
+    ----------
+    objective, theta0, on_iteration
+        As in `minimise`.
+    max_iter : int
+        Number of epochs.
+    tol, patience, baseline
+        See `Convergence`.
+    learning_rate : float, default=1e-3
+        The largest change of a parameter in a step, or about so.
+    batches : callable, default=None
+        ``batches()`` yields the objectives of one epoch of mini-batches, functions of theta in
+        ``batches.dtype``, if it has one; ``len(batches)`` is their number. None takes
+        ``objective`` itself: a step for all rows.
+    anneal : bool, default=False
+        Whether the steps grow at first and shrink to nothing at the last epoch: see `annealed`.
+    memory : tuple, default=None
+        `Result.memory` of the run that this one goes on from.
+    unit : ndarray of shape (n_params,), default=None
+        What counts as one for each parameter, and so for its steps. None means 1.
+
+    Returns
+    -------
+    Result
+        Its ``theta`` is the last point, and the status "failed" if that is higher than the start
+        (without ``batches`` the start itself).
+    """
+    rule = Convergence(tol, patience, baseline)
+    theta = theta0.astype(_dtype(batches))
+    update, rate = Adam(theta, rule.size, memory, unit), _rate(learning_rate, anneal, max_iter)
+    whole = batches or (lambda: [objective])
+    result = _by_epochs(objective, theta, max_iter, on_iteration, rule, whole, update, rate)
+    if result.status != "failed" or batches is not None:
+        return result
+    value, _ = objective(theta0)
+    return result._replace(theta=theta0, value=value, n_evaluations=result.n_evaluations + 1)
+
+
+@np.errstate(all="ignore")  # a rate that is too large is not chosen
+def rate_on_trial(objective, theta0, momentum):
+    """The step length of gradient descent that lowers an objective most in a few steps.
+
+    ``TRIALS`` of them are tried, each four times the next. Half of the best one is taken,
+    since an objective of a few rows is not that of all.
+    """
+    values = []
+    for rate in TRIALS:
+        theta, update = theta0.copy(), Nesterov(theta0, momentum)
+        for _ in range(TRIAL_STEPS):
+            update(theta, objective(theta)[1], rate)
+        values.append(objective(theta)[0])
+    return TRIALS[int(np.argmin(np.nan_to_num(values, nan=np.inf)))] / 2
+
+
+def annealed(share):
+    """The length of a step after this share of a run: up along a line, down along a cosine."""
+    if share < WARM_UP:
+        return share / WARM_UP
+    return 0.5 + 0.5 * np.cos(np.pi * min(1, (share - WARM_UP) / (1 - WARM_UP)))
+
+
+def _rate(learning_rate, anneal, max_iter):
+    """The step length after so many epochs; None of them is the last without ``anneal``."""
+    if not anneal:
+        return lambda epochs: learning_rate
+    return lambda epochs: float(learning_rate * annealed(epochs / max_iter))
+
+
+def _dtype(batches):
+    return getattr(batches, "dtype", float)
+
+
+def _by_epochs(objective, theta, max_iter, on_iteration, rule, batches, update, rate):
+    """A step for each mini-batch; the values at the start and at the end are exact."""
+    curve, status = [], "max_iter" if rate(max_iter) > 0 else "finished"
+    value_of = getattr(objective, "value", lambda theta: objective(theta)[0])
+    start, n_evaluations = value_of(theta.astype(float)), 1
+    while len(curve) < max_iter:
+        value, n_batches = _epoch(theta, batches, update, rate, len(curve))
+        n_evaluations += n_batches
+        curve.append(value)
+        if not np.isfinite(value):
+            break
+        so_far = Result(theta.astype(float), value, curve, n_evaluations, "stopped", "stopped")
+        if on_iteration(so_far):
+            status = "stopped"
+            break
+        if status == "max_iter" and rule.reached(curve):
+            status = "converged"
+            break
+    theta = theta.astype(float)
+    value = value_of(theta)
+    status = "failed" if value > start else status
+    message = f"the objective went from {start:.6g} to {value:.6g}"
+    return Result(theta, value, curve, n_evaluations + 1, status, message, memory=update.memory)
+
+
+def _epoch(theta, batches, update, rate, n_before):
+    """One step for each mini-batch, in place; the mean of the values on the way."""
+    values, n = [], len(batches) if hasattr(batches, "__len__") else 1
+    for batch in batches():
+        value, gradient = batch(theta)
+        update(theta, gradient, rate(n_before + (len(values) + 0.5) / n))
+        values.append(value)
+    return float(np.mean(values)), len(values)
+
+
+class Nesterov:
+    """Steps of gradient descent with momentum (Nesterov 1983, as in Sutskever et al. 2013).
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n_params,)
+        The start.
+    momentum : float
+        The share of a step that the next one repeats.
+    memory : tuple of ndarray or None
+        The last step of the run that this one goes on from.
+    """
+
+    def __init__(self, theta, momentum, memory=None):
+        self.momentum, self.scratch = momentum, np.empty_like(theta)
+        self.memory = _copied(memory) if memory else (np.zeros_like(theta),)
+
+    def __call__(self, theta, gradient, rate):
+        """Take a step from theta, in place."""
+        (velocity,) = self.memory
+        step = np.multiply(gradient, rate, out=self.scratch)
+        theta -= step
+        if self.momentum > 0:
+            velocity *= self.momentum
+            velocity -= step
+            theta += np.multiply(velocity, self.momentum, out=step)
+
+
+class Adam:
+    """Steps of Adam (Kingma and Ba 2015), whose constants these are but for the rate.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n_params,)
+        The start.
+    size : float
+        What counts as one for the objective: ``EPSILON`` is a share of it.
+    memory : tuple of (int, ndarray, ndarray) or None
+        The number of steps, the mean gradient and its mean square of the run that this one
+        goes on from.
+    unit : ndarray of shape (n_params,) or None
+        As in `adam`.
+    """
+
+    MEAN, SQUARE, EPSILON = 0.9, 0.999, 1e-8
+    PIECE = 2**15  # parameters whose moments stay in the cache
+
+    def __init__(self, theta, size, memory=None, unit=None):
+        self.epsilon, self.scratch = self.EPSILON * size, np.empty_like(theta[: self.PIECE])
+        self.unit = None if unit is None or (unit == 1).all() else unit.astype(theta.dtype)
+        self.memory = _copied(memory or (0, np.zeros_like(theta), np.zeros_like(theta)))
+
+    def __call__(self, theta, gradient, rate):
+        """Take a step from theta, in place."""
+        n, mean, square = self.memory
+        self.memory = n + 1, mean, square
+        rate *= np.sqrt(1 - self.SQUARE ** (n + 1)) / (1 - self.MEAN ** (n + 1))
+        for start in range(0, len(theta), self.PIECE):
+            piece = slice(start, start + self.PIECE)
+            length = float(rate) * (1 if self.unit is None else self.unit[piece])
+            self._step(theta[piece], gradient[piece], mean[piece], square[piece], length)
+
+    def _step(self, theta, gradient, mean, square, rate):
+        step = self.scratch[: len(theta)]
+        mean *= self.MEAN
+        mean += np.multiply(gradient, 1 - self.MEAN, out=step)
+        square *= self.SQUARE
+        np.multiply(gradient, gradient, out=step)
+        step *= 1 - self.SQUARE
+        square += step
+        np.sqrt(square, out=step)
+        step += self.epsilon
+        np.divide(mean, step, out=step)
+        step *= rate
+        theta -= step
+
+
+def _copied(memory):
+    return tuple(part.copy() if isinstance(part, np.ndarray) else part for part in memory)
