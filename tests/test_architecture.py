@@ -128,7 +128,7 @@ def test_imports_point_one_way(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "backprop").glob("*.py")), ids=module_name)
 def test_the_core_needs_numpy_and_scipy_only(path):
     standard = {"_thread", "collections", "contextlib", "dataclasses", "functools", "itertools"}
-    allowed = standard | {"math", "os", "queue", "typing", "numpy", "scipy"}
+    allowed = standard | {"math", "os", "queue", "typing", "weakref", "numpy", "scipy"}
     assert {m.split(".")[0] for m in imports(path) if not m.startswith(".")} <= allowed
 
 
