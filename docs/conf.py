@@ -67,6 +67,9 @@ sphinx_gallery_conf = {
     "reference_url": {"skl_sae": None},
     "backreferences_dir": "generated/backreferences",
     "show_signature": False,
+    "image_srcset": ["2x"],
+    "thumbnail_size": (430, 300),
+    "write_computation_times": False,
     "min_reported_time": 1,
     "abort_on_example_error": False,
 }
@@ -79,6 +82,8 @@ html_title = "skl_sae"
 html_baseurl = DOCS  # no canonical links where it is empty
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.png"  # and the logo: make_logo.py
+html_extra_path = ["llms.txt"]  # a map of the site in plain text
 html_show_sourcelink = False
 # Pages without pages below them.
 html_sidebars = {
@@ -95,6 +100,11 @@ html_sidebars = {
     )
 }
 html_theme_options = {
+    "logo": {
+        "image_light": "_static/logo.png",
+        "image_dark": "_static/logo.png",
+        "text": "skl_sae",
+    },
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_prev_next": True,

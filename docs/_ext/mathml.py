@@ -1,6 +1,7 @@
 """Formulas as MathML: browsers draw it themselves, without a script and without a network."""
 
 import re
+from xml.etree import ElementTree
 
 from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
@@ -12,12 +13,58 @@ KNOWN = {r"\mathrm": r"\text", "{aligned}": "{align*}"}
 # A prime is high by itself: as an exponent it would be too high.
 PRIMED = re.compile("<msup>(<mi>[^<]*</mi>)<mi>&#x02032;</mi></msup>")
 
+MATHML = "http://www.w3.org/1998/Math/MathML"
+ElementTree.register_namespace("", MATHML)
+OPERATORS = set("=≈≤≥←+−")
+OPENING, CLOSING = set("(["), set(")]")
+
 
 def to_mathml(latex, display):
     """One formula, ``display`` being "block" or "inline"."""
     for word, other in KNOWN.items():
         latex = latex.replace(word, other)
     return PRIMED.sub(r"\1<mtext>&#x02032;</mtext>", convert(latex, display=display))
+
+
+def sign(element):
+    """The sign that stands here, also below an exponent; "" where there is none."""
+    name = element.tag.rpartition("}")[2]
+    if name in ("msup", "msub", "msubsup"):
+        return sign(element[0])
+    return element.text if name == "mo" else ""
+
+
+def parts(row):
+    """A formula's elements, in the parts between which a narrow screen may break its line.
+
+    A part begins at a wide space, or at an operator outside of all brackets and norms.
+    """
+    found, depth, norm, before = [[]], 0, False, "="
+    for element in row:
+        now = sign(element)
+        wide = element.tag == f"{{{MATHML}}}mspace" and element.get("width") in ("1em", "2em")
+        breaks = now in OPERATORS and before not in OPERATORS
+        if depth == 0 and not norm and (wide or breaks) and found[-1]:
+            found.append([])
+        found[-1].append(element)
+        depth += (now in OPENING) - (now in CLOSING)
+        norm ^= now == "‖"
+        before = now
+    return found
+
+
+def in_parts(latex):
+    """A displayed formula as HTML, which breaks into lines where the screen is narrow."""
+    row = ElementTree.fromstring(to_mathml(latex, "block"))[0]
+    html = []
+    for elements in parts(row):
+        math = ElementTree.Element(f"{{{MATHML}}}math", displaystyle="true")
+        wide = elements[0].tag == f"{{{MATHML}}}mspace"
+        math.extend(elements[wide:])
+        if sign(math[0]) in OPERATORS and html:
+            math[0].set("form", "infix")  # not the sign of a number, though it stands first
+        html.append((" " if wide else "<wbr>") + ElementTree.tostring(math, encoding="unicode"))
+    return "".join(html).removeprefix("<wbr>")
 
 
 def visit_inline(self, node):
@@ -29,7 +76,7 @@ def visit_inline(self, node):
 def visit_block(self, node):
     """A formula on a line of its own, with its number and a link to it."""
     self.body.append(self.starttag(node, "div", CLASS="math-block"))
-    self.body.append(to_mathml(node.astext(), "block"))
+    self.body.append(f'<div class="formula">{in_parts(node.astext())}</div>')
     if node["number"]:
         self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
         self.add_permalink_ref(node, "Link to this equation")
