@@ -2,6 +2,7 @@
 
 from . import onnx as onnx
 from .convolution import ConvolveAndPool
+from .detector import SparseAutoencoderDetector
 from .diagnostics import code_diagnostics
 from .displays import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
 from .gradient_check import check_gradient
@@ -17,6 +18,7 @@ __all__ = [
     "MLPBackpropClassifier",
     "MLPBackpropRegressor",
     "SparseAutoencoder",
+    "SparseAutoencoderDetector",
     "ConvolveAndPool",
     "PatchNormalizer",
     "ZCAWhitening",

@@ -37,6 +37,7 @@ ORDER = [
     "_rollback",
     "_versioned",
     "_tasks",
+    "_robust",
     "_equal_rows",
     "_parameters",
     "_network_parameters",
@@ -53,6 +54,7 @@ ORDER = [
     "preprocessing",
     "convolution",
     "sparse_autoencoder",
+    "detector",
     "pretraining",
     "mlp_backprop",
     "mlp_tasks",
@@ -77,6 +79,7 @@ ALONE = {
     "_rollback",
     "_versioned",
     "_tasks",
+    "_robust",
 }
 
 
