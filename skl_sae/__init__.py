@@ -4,7 +4,13 @@ from . import onnx as onnx
 from .convolution import ConvolveAndPool
 from .detector import SparseAutoencoderDetector
 from .diagnostics import code_diagnostics
-from .displays import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
+from .displays import (
+    CodeDisplay,
+    ComponentsDisplay,
+    FeatureScoresDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+)
 from .gradient_check import check_gradient
 from .mlp_backprop import MLPBackprop
 from .mlp_tasks import MLPBackpropClassifier, MLPBackpropRegressor
@@ -24,6 +30,7 @@ __all__ = [
     "ZCAWhitening",
     "CodeDisplay",
     "ComponentsDisplay",
+    "FeatureScoresDisplay",
     "LossCurveDisplay",
     "ReconstructionDisplay",
     "check_gradient",

@@ -66,6 +66,7 @@ ORDER = [
     "displays.loss_curve",
     "displays.reconstruction",
     "displays.code",
+    "displays.feature_scores",
 ]
 ALONE = {
     "backprop.once",
