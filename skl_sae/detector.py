@@ -29,6 +29,9 @@ from ._weights import exact_weights
 from .backprop.blocks import dense, row_blocks
 from .sparse_autoencoder import SparseAutoencoder
 
+# By less than this the score of a row differs if it stands beside others.
+ROUNDING = 1e-10
+
 # Rows that are scored at a time, on however many threads.
 BLOCK_ROWS = 1024
 
@@ -372,10 +375,11 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
             )
 
     def _threshold(self, scores, weights):
-        if self.contamination != "auto":
-            return float(quantiles(scores, weights, self.contamination)[0])
         lower, upper = quantiles(scores, weights, 0.25, 0.75)
-        return float(lower - 1.5 * (upper - lower))
+        threshold = lower - 1.5 * (upper - lower)
+        if self.contamination != "auto":
+            (threshold,) = quantiles(scores, weights, self.contamination)
+        return float(threshold - ROUNDING * (1 + abs(threshold)))
 
     def _scaled(self, X, rows):
         """Some rows, scaled, and their keys."""
