@@ -42,9 +42,6 @@ FEWEST_UNITS, MOST_UNITS = 2, 64
 # max_samples="auto": at most so many rows, and half of them.
 AUTO_SAMPLES = 256
 
-# How much the code counts, the residual counting one: more anomalies show in it, in most tables.
-CODE_WEIGHT = 2
-
 # Rows that the scale of the columns is taken from, where there are more.
 SCALE_ROWS = 20_000
 
@@ -109,7 +106,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
 
     .. math::
 
-        -\frac1M \sum_m \left[2 \log(1 + q_m(a_m(x)))
+        -\frac1M \sum_m \left[\log(1 + q_m(a_m(x)))
             + \log(1 + q_m(x - \hat x_m))\right] .
 
     A member is not asked about rows that it was fitted to. So scores of training rows are
@@ -241,7 +238,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            The scores, at most 0; -3 log 2 for a row as far out as rows are on average.
+            The scores, at most 0; -2 log 2 for a row as far out as rows are on average.
         """
         return self._mean(_Member.score, self._check_input(X))
 
@@ -429,13 +426,13 @@ class _Member:
         """The score of each row."""
         code, residual = _code_and_residual(self.autoencoder, Z)
         of_code, of_residual = self.code.distance(code), self.residual.distance(residual)
-        return -CODE_WEIGHT * np.log1p(of_code) - np.log1p(of_residual)
+        return -np.log1p(of_code) - np.log1p(of_residual)
 
     def feature_scores(self, Z):
         """The parts of the score: see `SparseAutoencoderDetector.feature_scores`."""
         code, residual = _code_and_residual(self.autoencoder, Z)
         parts = _shared_out(np.multiply(*self.residual.pull(residual)))
-        return parts + CODE_WEIGHT * _shared_out(self._of_code(Z, code))
+        return parts + _shared_out(self._of_code(Z, code))
 
     def _of_code(self, Z, code):
         """The parts of the distance of the code; the centre x₀ is zero."""
