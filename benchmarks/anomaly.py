@@ -5,11 +5,11 @@
 DIR holds .npz files with X and y, where y = 1 marks anomalies, as in ADBench (Han et al. 2022).
 Each is split 70 to 30 by each seed, stratified by y; a detector is fitted to the larger part,
 anomalies included and y unseen, with default parameters, and scores the smaller one. Rows are
-standardised for all but ours, which takes them as they are. A rank of 1 is the highest ROC AUC of a
-set; seconds are those of fit and scores on one thread; spread is the standard deviation of the
-mean ROC AUC over the seeds. False alarms: fitted to 70 % of the clean rows alone with
-contamination=0.05, the share of the others that is called odd, of sets with 300 clean rows or
-more.
+standardised for PyOD's and scikit-learn's detectors, ours takes them as they are. A rank of 1 is
+the highest ROC AUC of a set; seconds are those of fit and scores on one thread; spread is the
+standard deviation over the seeds of the mean ROC AUC. False alarms: fitted to 70 % of the clean
+rows alone with contamination=0.05, the share of the others that is called odd, of sets with 300
+clean rows or more.
 
 PyOD (and PyTorch for its AutoEncoder) is optional. The AutoEncoder, which takes most of the
 time, is run with ``--slow-seeds`` seeds.

@@ -14,7 +14,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
-from ._compat import Interval, StrOptions, fit_context
+from ._compat import Interval, RealNotInt, StrOptions, fit_context
 from ._dask import by_chunks
 from ._equal_rows import MOST_BYTES, MOST_ROWS, row_keys
 from ._parameters import COUNT, NOT_NEGATIVE, SHARED, Parameter, described
@@ -51,7 +51,7 @@ LARGEST = 1e100
 PARAMETERS = {
     "n_estimators": Parameter([COUNT], "int", "Number of autoencoders: the members."),
     "max_samples": Parameter(
-        [StrOptions({"auto"}), COUNT, Interval(Real, 0, 1, closed="right")],
+        [StrOptions({"auto"}), COUNT, Interval(RealNotInt, 0, 1, closed="right")],
         '"auto", int or float',
         """\
 Rows that each member is fitted to, drawn without replacement from the different

@@ -106,7 +106,6 @@ TRANSFORMERS = [
 DETECTORS = [SparseAutoencoderDetector(n_estimators=3, max_iter=3)]
 ONE_OF_EACH = [
     sae(),
-    *DETECTORS,
     generic(),
     generic(task="regression"),
     classifier(),
@@ -175,6 +174,11 @@ def test_checks_that_check_estimator_leaves_out(name, estimator):
     if not hasattr(sk_checks, name):
         pytest.skip(f"this scikit-learn has no {name}")
     getattr(sk_checks, name)(type(estimator).__name__, estimator)
+
+
+@pytest.mark.parametrize("name", MORE_CHECKS[:2])
+def test_checks_that_are_left_out_and_need_no_transformer(name):
+    getattr(sk_checks, name)("SparseAutoencoderDetector", DETECTORS[0])
 
 
 @pytest.mark.parametrize(
