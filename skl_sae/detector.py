@@ -42,9 +42,6 @@ FEWEST_UNITS, MOST_UNITS = 2, 64
 # max_samples="auto": at most so many rows, and half of them.
 AUTO_SAMPLES = 256
 
-# Rows that the scale of the columns is taken from, where there are more.
-SCALE_ROWS = 20_000
-
 # Scaled values are cut here, so that their squares do not overflow.
 LARGEST = 1e100
 
@@ -218,7 +215,8 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         X = validate_rows(self, X, accept_sparse="csr", ensure_min_samples=2)
         refuse_nan(X)
         index, weights = _different_rows(X, exact_weights(sample_weight, X))
-        spread = slice(None, None, max(1, ceil(len(index) / SCALE_ROWS)))
+        n_bytes = 8 * len(index) * X.shape[1]
+        spread = slice(None, None, ceil(n_bytes / MOST_BYTES))  # of many rows some will do
         self.center_, self.scale_ = center_and_scale(_rows(X, index[spread]), weights[spread])
         self.max_samples_ = self._n_samples(len(index))
         self._fit_members(X, index, weights)
@@ -390,7 +388,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
 
         def of_block(rows):
             Z, keys = self._scaled(X, rows if index is None else index[rows])
-            counts = np.array([~np.isin(keys, member.keys) for member in self._members])
+            counts = np.array([~member.has_seen(keys) for member in self._members])
             counts |= ~counts.any(axis=0)  # a row that all have seen
             shares = counts / counts.sum(axis=0)
             parts = (method(member, Z) for member in self._members)
@@ -414,13 +412,18 @@ class _Member:
     code, residual : Gaussian
         The distributions of both.
     keys : ndarray of uint64 of shape (n_rows,)
-        Of the rows.
+        Of the rows, in order.
     """
 
     autoencoder: SparseAutoencoder
     code: Gaussian
     residual: Gaussian
     keys: np.ndarray
+
+    def has_seen(self, keys):
+        """Whether it was fitted to the rows with these keys."""
+        place = np.searchsorted(self.keys, keys)
+        return self.keys[np.minimum(place, len(self.keys) - 1)] == keys
 
     def score(self, Z):
         """The score of each row."""
@@ -448,8 +451,10 @@ class _Member:
 
 
 def _code_and_residual(sae, Z):
-    code = sae._propagate(Z, slice(1), sae.activation_)
-    return code, Z - sae._propagate(code, slice(1, 2), sae.output_activation_)
+    """For logistic units and a linear decoder, without the checks of its methods."""
+    (W, V), (b, c) = sae.coefs_, sae.intercepts_
+    code = expit(Z @ W + b)
+    return code, Z - (code @ V + c)
 
 
 def _shared_out(parts):
