@@ -2,8 +2,15 @@
 
 from . import onnx as onnx
 from .convolution import ConvolveAndPool
+from .detector import SparseAutoencoderDetector
 from .diagnostics import code_diagnostics
-from .displays import CodeDisplay, ComponentsDisplay, LossCurveDisplay, ReconstructionDisplay
+from .displays import (
+    CodeDisplay,
+    ComponentsDisplay,
+    FeatureScoresDisplay,
+    LossCurveDisplay,
+    ReconstructionDisplay,
+)
 from .gradient_check import check_gradient
 from .mlp_backprop import MLPBackprop
 from .mlp_tasks import MLPBackpropClassifier, MLPBackpropRegressor
@@ -17,11 +24,13 @@ __all__ = [
     "MLPBackpropClassifier",
     "MLPBackpropRegressor",
     "SparseAutoencoder",
+    "SparseAutoencoderDetector",
     "ConvolveAndPool",
     "PatchNormalizer",
     "ZCAWhitening",
     "CodeDisplay",
     "ComponentsDisplay",
+    "FeatureScoresDisplay",
     "LossCurveDisplay",
     "ReconstructionDisplay",
     "check_gradient",

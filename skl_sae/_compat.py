@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._param_validation import Interval as IntervalOfNumbers
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
 try:
@@ -31,4 +31,11 @@ class Interval(IntervalOfNumbers):
             return False
 
 
-__all__ = ["CallbackSupportMixin", "Interval", "StrOptions", "check_sample_weight", "fit_context"]
+__all__ = [
+    "CallbackSupportMixin",
+    "Interval",
+    "RealNotInt",
+    "StrOptions",
+    "check_sample_weight",
+    "fit_context",
+]

@@ -58,6 +58,14 @@ def merged(X, Y=None, s=None):
     return X[index], Y if Y is None else Y[index], None if equal else weights
 
 
+def row_keys(rows):
+    """A key of 64 bits for each row of float64; equal rows of any matrices have the same one."""
+    rng = np.random.default_rng(rows.shape[1])
+    factors = rng.integers(2**63, size=rows.shape[1], dtype=np.uint64) * 2 + 1
+    blocks = chunks(rows, HASHED)
+    return np.concatenate([_hashed(block, np.uint64(0)) @ factors for block in blocks])
+
+
 def _canonical(X):
     """The same CSR array, with columns in order, no entry twice and none that is zero."""
     if not (X.has_canonical_format and X.data.all()):

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .backprop.activations import look_up
 from .convolution import ConvolveAndPool, _regions
+from .detector import SparseAutoencoderDetector
 from .mlp_backprop import MLPBackprop
 from .mlp_tasks import MLPBackpropClassifier, MLPBackpropRegressor
 from .preprocessing import PatchNormalizer, ZCAWhitening
@@ -109,6 +110,9 @@ def register():
             parser=_parse,
             options={"method": methods} | (CLASSIFIER_OPTIONS if predicts_labels else {}),
         )
+    update_registered_converter(
+        SparseAutoencoderDetector, "SklSaeDetector", _refuse_detector, _convert
+    )
     if FrozenEstimator not in sklearn_parsers_map:
         update_registered_parser(FrozenEstimator, _parse_frozen)
 
@@ -182,6 +186,14 @@ def _set_shapes(operator):
         operator.outputs[0].set_type(_label_type(model, labels, n_rows))
         n_out = len(labels)
     operator.outputs[-1].set_type(real([n_rows, n_out]))
+
+
+def _refuse_detector(operator):
+    raise NotImplementedError(
+        "SparseAutoencoderDetector is not exported to ONNX, since it knows the rows that its "
+        "members were fitted to: save it with joblib, or export a single SparseAutoencoder with "
+        "the option method='score_samples'."
+    )
 
 
 def _sizes(model, method):

@@ -100,6 +100,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     See Also
     --------
     MLPBackprop : Supervised networks on the same core.
+    SparseAutoencoderDetector : Anomalies, with a threshold.
     check_gradient : Check the gradient of the objective on your data.
 
     Notes
@@ -305,7 +306,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def score_samples(self, X):
         """Return minus the squared error of each row's reconstruction, -‖x - x̂‖².
 
-        The lower, the less the row is like the training data: an anomaly score.
+        The lower, the worse the row is reconstructed. It is an anomaly score where
+        features are comparable, as pixels are, and the training data are clean and many; for
+        other tables, and for a threshold, see `SparseAutoencoderDetector`.
 
         Parameters
         ----------

@@ -41,6 +41,7 @@ ORDER = [
     "_rollback",
     "_versioned",
     "_tasks",
+    "_robust",
     "_equal_rows",
     "_parameters",
     "_network_parameters",
@@ -57,6 +58,7 @@ ORDER = [
     "preprocessing",
     "convolution",
     "sparse_autoencoder",
+    "detector",
     "pretraining",
     "mlp_backprop",
     "mlp_tasks",
@@ -68,6 +70,7 @@ ORDER = [
     "displays.loss_curve",
     "displays.reconstruction",
     "displays.code",
+    "displays.feature_scores",
 ]
 ALONE = {
     "backprop.once",
@@ -81,6 +84,7 @@ ALONE = {
     "_rollback",
     "_versioned",
     "_tasks",
+    "_robust",
 }
 # The solvers know nothing of networks.
 ABOVE = {

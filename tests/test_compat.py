@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 PRIVATE = [
     ("sklearn.base", "_fit_context", {"prefer_skip_nested_validation"}),
     ("sklearn.utils._param_validation", "Interval", {"type", "left", "right", "closed"}),
+    ("sklearn.utils._param_validation", "RealNotInt", set()),
     ("sklearn.utils._param_validation", "StrOptions", {"options"}),
     ("sklearn.utils.validation", "_check_sample_weight", {"sample_weight", "X", "dtype"}),
     ("skl2onnx._parse", "sklearn_parsers_map", set()),

@@ -19,6 +19,7 @@ from skl_sae import (
     MLPBackpropRegressor,
     PatchNormalizer,
     SparseAutoencoder,
+    SparseAutoencoderDetector,
     ZCAWhitening,
 )
 from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
@@ -59,6 +60,7 @@ DEFAULTS = [
     MLPBackprop(task="regression"),
     MLPBackpropClassifier(()),
     MLPBackpropRegressor(()),
+    SparseAutoencoderDetector(),
 ]
 # Each setting that changes the way of a fit stands in one of these; some share an estimator.
 AUTOENCODERS = [
@@ -101,6 +103,7 @@ TRANSFORMERS = [
         sae(random_state=0), patch_shape=(1, 2), pool_shape=(1, 2), n_patches=50, random_state=0
     ),
 ]
+DETECTORS = [SparseAutoencoderDetector(n_estimators=3, max_iter=3)]
 ONE_OF_EACH = [
     sae(),
     generic(),
@@ -129,7 +132,7 @@ def with_checks(estimators):
     return pytest.mark.parametrize(names, list(checks), **mark.kwargs)
 
 
-@with_checks([*AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC, *TRANSFORMERS])
+@with_checks([*AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC, *TRANSFORMERS, *DETECTORS])
 def test_check_estimator(estimator, check):
     check(estimator)
 
@@ -173,10 +176,16 @@ def test_checks_that_check_estimator_leaves_out(name, estimator):
     getattr(sk_checks, name)(type(estimator).__name__, estimator)
 
 
+@pytest.mark.parametrize("name", MORE_CHECKS[:2])
+def test_checks_that_are_left_out_and_need_no_transformer(name):
+    getattr(sk_checks, name)("SparseAutoencoderDetector", DETECTORS[0])
+
+
 @pytest.mark.parametrize(
     "make",
     [
         SparseAutoencoder,
+        SparseAutoencoderDetector,
         MLPBackpropClassifier,
         MLPBackpropRegressor,
         ZCAWhitening,

@@ -22,11 +22,13 @@ from sklearn.utils import Bunch
 from skl_sae import (
     CodeDisplay,
     ComponentsDisplay,
+    FeatureScoresDisplay,
     LossCurveDisplay,
     MLPBackpropClassifier,
     PatchNormalizer,
     ReconstructionDisplay,
     SparseAutoencoder,
+    SparseAutoencoderDetector,
     ZCAWhitening,
     code_diagnostics,
 )
@@ -380,6 +382,58 @@ def test_code_options():
     assert display.bars_[0].get_facecolor()[:3] == (0, 0, 0)
 
 
+# -- feature scores ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def wine_detector():
+    frame = load_wine(as_frame=True).data
+    return SparseAutoencoderDetector(n_estimators=3, random_state=0).fit(frame), frame
+
+
+def test_one_row_is_drawn_as_bars_that_add_up_to_its_score(wine_detector):
+    detector, frame = wine_detector
+    display = draw(FeatureScoresDisplay.from_estimator(detector, frame.iloc[[3]], n_bars=4))
+    parts = detector.feature_scores(frame.iloc[[3]])[0]
+    widths = [bar.get_width() for bar in display.bars_]
+    assert widths[:4] == sorted(parts[np.argsort(-np.abs(parts))[:4]])
+    assert_allclose(sum(widths), detector.score_samples(frame.iloc[[3]])[0])
+    names = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert names[0] == frame.columns[np.flatnonzero(parts == widths[0])[0]]
+    assert names[4:] == ["9 others"]
+    assert display.im_ is None
+
+
+def test_several_rows_are_drawn_as_a_heat_map(wine_detector):
+    detector, frame = wine_detector
+    display = draw(FeatureScoresDisplay.from_estimator(detector, frame[:5]))
+    assert_array_equal(display.im_.get_array(), detector.feature_scores(frame[:5]))
+    low, high = display.im_.get_clim()
+    assert low == -high
+    assert display.bars_ is None
+
+
+def test_feature_scores_of_a_pipeline_and_of_numbers(wine_detector):
+    _, frame = wine_detector
+    detector = SparseAutoencoderDetector(n_estimators=2, max_iter=2, random_state=0)
+    pipe = make_pipeline(MinMaxScaler(), detector).fit(frame)
+    display = draw(FeatureScoresDisplay.from_estimator(pipe, frame[:1]))
+    assert {label.get_text() for label in display.ax_.get_yticklabels()} == set(frame.columns)
+    display = draw(FeatureScoresDisplay([[1.0, -2.0]]).plot())
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == [
+        "feature 1",
+        "feature 0",
+    ]
+    with pytest.raises(ValueError, match="n_bars must be a whole number above 0, not 0"):
+        display.plot(n_bars=0)
+    with pytest.raises(ValueError, match="has 1 names, but there are 2 features"):
+        FeatureScoresDisplay([[1.0, -2.0]], feature_names=["a"]).plot()
+    with pytest.raises(TypeError, match="takes a SparseAutoencoderDetector, or a Pipeline"):
+        FeatureScoresDisplay.from_estimator(SAE, X)
+    with pytest.raises(NotFittedError):
+        FeatureScoresDisplay.from_estimator(SparseAutoencoderDetector(), X)
+
+
 # -- all ---------------------------------------------------------------------------------
 
 EACH = {
@@ -387,6 +441,8 @@ EACH = {
     "pictures": lambda ax: ComponentsDisplay.from_estimator(SAE, image_shape=(8, 8), ax=ax),
     "loss": lambda ax: LossCurveDisplay.from_estimator(SAE, ax=ax),
     "reconstruction": lambda ax: ReconstructionDisplay.from_estimator(SAE, X, ax=ax),
+    "bars": lambda ax: FeatureScoresDisplay([[1.0, -2.0]]).plot(ax),
+    "scores": lambda ax: FeatureScoresDisplay([[1.0, -2.0], [0, 1]]).plot(ax),
 }
 
 

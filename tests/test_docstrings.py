@@ -51,6 +51,7 @@ def test_docstring(path):
 
 ESTIMATORS = [
     "SparseAutoencoder",
+    "SparseAutoencoderDetector",
     "MLPBackprop",
     "MLPBackpropClassifier",
     "MLPBackpropRegressor",

@@ -18,6 +18,7 @@ from skl_sae import (
     MLPBackpropRegressor,
     PatchNormalizer,
     SparseAutoencoder,
+    SparseAutoencoderDetector,
     ZCAWhitening,
 )
 
@@ -32,6 +33,7 @@ LABELS = np.array(["setosa", "versicolor", "virginica"])[y]
 ENCODER = SparseAutoencoder(4, max_iter=5, random_state=0)
 ESTIMATORS = {
     "SparseAutoencoder": ENCODER,
+    "SparseAutoencoderDetector": SparseAutoencoderDetector(n_estimators=3, random_state=0),
     "MLPBackprop": MLPBackprop((4,), max_iter=5, random_state=0),
     "MLPBackpropClassifier": MLPBackpropClassifier((4,), max_iter=5, random_state=0),
     "pretrained": MLPBackpropClassifier(
@@ -121,7 +123,11 @@ def test_skops_trusts_all_but_our_own_class(name):
     untrusted = skops.get_untrusted_types(data=saved)
     assert untrusted
     assert all(found.startswith("skl_sae.") for found in untrusted)
-    if name not in ("pretrained", "ConvolveAndPool"):  # these hold an autoencoder too
+    if name not in (
+        "pretrained",
+        "ConvolveAndPool",
+        "SparseAutoencoderDetector",
+    ):  # which hold others of our classes
         assert len(untrusted) == 1
     back = skops.loads(saved, trusted=untrusted)
     np.testing.assert_array_equal(back.predict(X), estimator.predict(X))

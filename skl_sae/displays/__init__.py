@@ -2,7 +2,14 @@
 
 from .code import CodeDisplay
 from .components import ComponentsDisplay
+from .feature_scores import FeatureScoresDisplay
 from .loss_curve import LossCurveDisplay
 from .reconstruction import ReconstructionDisplay
 
-__all__ = ["CodeDisplay", "ComponentsDisplay", "LossCurveDisplay", "ReconstructionDisplay"]
+__all__ = [
+    "CodeDisplay",
+    "ComponentsDisplay",
+    "FeatureScoresDisplay",
+    "LossCurveDisplay",
+    "ReconstructionDisplay",
+]

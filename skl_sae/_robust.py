@@ -1,0 +1,137 @@
+"""Statistics of weighted rows of which some are odd: quantiles, scales, a normal distribution.
+
+All of them depend on the weights by their ratios only, and on equal rows by their sum.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# The share of the rows, the farthest ones, that the normal distribution is not fitted to.
+TRIMMED = 0.2
+
+# The share of the mean variance in each variance: it bounds the inverse of the covariance, also
+# where there are more columns than rows.
+SHRINKAGE = 0.01
+
+# Columns have a variance near one; less than this is none.
+FLOOR = 1e-12
+
+# The share of the values at each end of a column that do not count for its scale.
+CUT = 0.01
+
+
+def quantiles(values, s, *shares):
+    """For each column the first value up to which there is more than a share of the weight.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows,) or (n_rows, n_columns)
+        Rows.
+    s : ndarray of shape (n_rows,)
+        Their weights.
+    *shares : float
+        From 0 to 1.
+
+    Returns
+    -------
+    list of ndarray of shape () or (n_columns,)
+        One for each share. Below it lies at most that share of the weight.
+    """
+    order = np.argsort(values, axis=0)
+    below = np.cumsum(s[order], axis=0)
+    below /= below[-1]
+    ranked, last = np.take_along_axis(values, order, axis=0), len(values) - 1
+    # 30 of 300 are a share of 0.1, however it is rounded
+    places = [np.minimum((below <= share + 1e-12).sum(axis=0), last) for share in shares]
+    return [np.take_along_axis(ranked, place[np.newaxis], axis=0)[0] for place in places]
+
+
+def center_and_scale(X, s):
+    """Mean and standard deviation of each column, with its values cut to where most of them lie.
+
+    The scale is never zero: where the cut column does not vary it is that of the whole column, and
+    where that is constant its size, or one.
+    """
+    low, high = quantiles(X, s, CUT, 1 - CUT)
+    center, scale = _mean_and_deviation(np.clip(X, low, high), s)
+    if (still := low == high).any():
+        center[still], scale[still] = _mean_and_deviation(X[:, still], s)
+    scale[scale == 0] = np.abs(center[scale == 0])
+    return center, np.where(scale > 0, scale, 1)
+
+
+def _mean_and_deviation(X, s):
+    origin, share = X[0].copy(), s / s.sum()  # so that a constant column stays exact
+    D = X / 2 - origin / 2  # half, since the range of a column may overflow
+    unit = np.abs(D).max(axis=0)
+    D /= np.where(unit > 0, unit, 1)
+    mean = share @ D
+    return origin + 2 * unit * mean, 2 * (unit * np.sqrt(share @ np.square(D - mean)))
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A normal distribution with mean μ and the inverse covariance a I + Vᵀ diag(b) V.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_columns,)
+        μ.
+    a : float
+        The inverse variance of directions in which the rows did not vary.
+    b : ndarray of shape (n_directions,)
+        What is added to it in each principal direction.
+    V : ndarray of shape (n_directions, n_columns)
+        The principal directions.
+    """
+
+    mean: np.ndarray
+    a: float
+    b: np.ndarray
+    V: np.ndarray
+
+    @classmethod
+    def fit(cls, X, s):
+        """That of the rows without the farthest ones, as far as they are told by that of all.
+
+        It is a step of the minimum covariance determinant (Rousseeuw and Van Driessen 1999).
+        """
+        distance = cls._of(X, s).distance(X)
+        near = distance <= quantiles(distance, s, 1 - TRIMMED)[0]
+        return cls._of(X[near], s[near])
+
+    @classmethod
+    def _of(cls, X, s):
+        share = s / s.sum()
+        mean = share @ X
+        variances, V = _principal(np.sqrt(share)[:, np.newaxis] * (X - mean))
+        typical = max(variances.sum() / X.shape[1], FLOOR)
+        a = 1 / (SHRINKAGE * typical)
+        return cls(mean, a, 1 / ((1 - SHRINKAGE) * variances + SHRINKAGE * typical) - a, V)
+
+    def distance(self, X):
+        """The squared Mahalanobis distance of each row from μ, divided by the columns."""
+        D = X - self.mean
+        squares = self.a * np.einsum("ij,ij->i", D, D) + np.square(D @ self.V.T) @ self.b
+        return np.maximum(squares, 0) / X.shape[1]
+
+    def pull(self, X):
+        """The rows less μ, and their products with the inverse covariance over the columns.
+
+        The sums over the columns of the one times the other are the distances.
+        """
+        D = X - self.mean
+        return D, (self.a * D + (D @ self.V.T * self.b) @ self.V) / X.shape[1]
+
+
+def _principal(D):
+    """Eigenvalues, and eigenvectors as rows, of DᵀD; of DDᵀ where that is smaller."""
+    n_rows, n_columns = D.shape
+    if n_columns <= n_rows:
+        variances, V = np.linalg.eigh(D.T @ D)
+        return np.maximum(variances, 0), V.T
+    variances, U = np.linalg.eigh(D @ D.T)
+    some = variances > 1e-12 * max(variances[-1], FLOOR)
+    variances, U = variances[some], U[:, some]
+    return variances, (U / np.sqrt(variances)).T @ D

@@ -1,0 +1,500 @@
+"""The anomaly detector: an ensemble of small autoencoders, in the form of IsolationForest."""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+from math import ceil
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import expit
+from sklearn.base import OutlierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.random import sample_without_replacement
+from sklearn.utils.validation import check_is_fitted
+
+from ._compat import Interval, RealNotInt, StrOptions, fit_context
+from ._dask import by_chunks
+from ._equal_rows import MOST_BYTES, MOST_ROWS, row_keys
+from ._parameters import COUNT, NOT_NEGATIVE, SHARED, Parameter, described
+from ._robust import Gaussian, center_and_scale, quantiles
+from ._rollback import all_or_nothing
+from ._threads import alone, on_one_blas_thread
+from ._training import minimised
+from ._validation import refuse_nan, validate_rows
+from ._versioned import VersionedEstimator
+from ._warn import warn
+from ._weights import exact_weights
+from .backprop.blocks import dense, row_blocks
+from .sparse_autoencoder import SparseAutoencoder
+
+# By less than this the score of a row differs if it stands beside others.
+ROUNDING = 1e-10
+
+# Rows that are scored at a time, on however many threads.
+BLOCK_ROWS = 1024
+
+# n_components="auto": the units of the members in turn, by the number of features, within limits.
+UNITS_PER_FEATURE = 1 / 4, 1 / 2, 1
+FEWEST_UNITS, MOST_UNITS = 2, 64
+
+# max_samples="auto": at most so many rows, and half of them.
+AUTO_SAMPLES = 256
+
+# Scaled values are cut here, so that their squares do not overflow.
+LARGEST = 1e100
+
+PARAMETERS = {
+    "n_estimators": Parameter([COUNT], "int", "Number of autoencoders: the members."),
+    "max_samples": Parameter(
+        [StrOptions({"auto"}), COUNT, Interval(RealNotInt, 0, 1, closed="right")],
+        '"auto", int or float',
+        """\
+Rows that each member is fitted to, drawn without replacement from the different
+rows: their number, or with a float their share. "auto" takes half of them, at most
+256. The threshold needs rows that some members have not seen: leave at least some
+rows out.""",
+    ),
+    "n_components": Parameter(
+        [StrOptions({"auto"}), COUNT],
+        '"auto" or int',
+        """\
+Hidden units of each member. "auto" takes a quarter, a half and all of the number of
+features in turn, at least 2 and at most 64.""",
+    ),
+    "lam": Parameter([NOT_NEGATIVE], "float", "Weight decay λ ≥ 0."),
+    "beta": SHARED["beta"],
+    "rho": SHARED["rho"],
+    "max_iter": SHARED["max_iter"]._replace(
+        text="Iterations of L-BFGS for each member: few, as the score needs no minimum."
+    ),
+    "contamination": Parameter(
+        [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        '"auto" or float',
+        """\
+The share of the training rows that `predict` calls odd: where they are clean, the
+share of false alarms among new rows. "auto" sets the threshold at 1.5 interquartile
+ranges below the lower quartile of the training scores, as in a box plot.""",
+    ),
+    "n_jobs": Parameter(
+        [None, Integral],
+        "int",
+        """\
+Jobs of joblib: processes that fit members, threads that score rows. None means
+one, unless a joblib context says otherwise. It changes no bit of a result.""",
+    ),
+    "random_state": SHARED["random_state"]._replace(
+        text="For the rows and the initial weights of the members. An int makes the fit "
+        "reproducible."
+    ),
+}
+
+
+@described(PARAMETERS)
+class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
+    r"""Anomaly detector: an ensemble of small sparse autoencoders.
+
+    Each member is a `SparseAutoencoder` with a linear decoder, fitted to a few rows x of the
+    scaled data. It asks two questions of a row: is its code a(x) a usual one, and is what
+    the code does not explain, x - x̂, as small as usual? Both are answered by the
+    squared Mahalanobis distance from the member's rows, divided by the number of columns,
+    q. The score is, with minus the logarithm of a multivariate t density for each,
+
+    .. math::
+
+        -\frac1M \sum_m \left[\log(1 + q_m(a_m(x)))
+            + \log(1 + q_m(x - \hat x_m))\right] .
+
+    A member is not asked about rows that it was fitted to. So scores of training rows are
+    distributed like those of new rows, and a threshold that is a quantile of them holds.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    estimators_ : list of SparseAutoencoder
+        The fitted members. They take scaled rows, ``(X - center_) / scale_``.
+    estimators_samples_ : list of ndarray of shape (max_samples_,)
+        The rows of the training data that each member was fitted to.
+    max_samples_ : int
+        Their number.
+    offset_ : float
+        The threshold: ``decision_function(X) = score_samples(X) - offset_``.
+    center_, scale_ : ndarray of shape (n_features_in_,)
+        Mean and standard deviation of the columns, with their values cut to the 1st and
+        99th percentile.
+    n_iter_ : int
+        The largest number of iterations of a member.
+    n_features_in_ : int
+        Number of features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen in `fit`, if all are strings.
+
+    See Also
+    --------
+    SparseAutoencoder.score_samples : The reconstruction error of one autoencoder.
+    FeatureScoresDisplay : Pictures of `feature_scores`.
+    sklearn.ensemble.IsolationForest : Anomalies by random trees.
+
+    Notes
+    -----
+    The mean and the covariance of codes and residuals are those of the four fifths of the rows
+    that lie nearest, so that anomalies in the training data count less ([3]_); the
+    covariance is shrunk by 1 % to a multiple of the identity, so that there may be more
+    columns than rows. Small samples, an ensemble of several sizes: see [1]_ and [2]_.
+
+    Columns in other units give the same result. Equal rows are one row with the sum of their
+    weights, up to 100,000 rows and 64 MiB: integer weights are the same as
+    repeated rows, and the order of the rows does not matter.
+
+    References
+    ----------
+    .. [1] J. Chen, S. Sathe, C. Aggarwal and D. Turaga, "Outlier detection with
+           autoencoder ensembles", SDM 2017.
+    .. [2] F. T. Liu, K. M. Ting and Z.-H. Zhou, "Isolation forest", ICDM 2008.
+    .. [3] P. J. Rousseeuw and K. Van Driessen, "A fast algorithm for the minimum
+           covariance determinant estimator", Technometrics 41 (3), 1999.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skl_sae import SparseAutoencoderDetector
+    >>> X = np.random.default_rng(0).normal(size=(200, 2)) @ [[1, 1], [0, 0.1]]
+    >>> detector = SparseAutoencoderDetector(random_state=0).fit(X)
+    >>> detector.predict([[1, 1], [1, -1]])  # the second breaks the rule x1 = x2
+    array([ 1, -1])
+    """
+
+    def __init__(
+        self,
+        *,
+        n_estimators=20,
+        max_samples="auto",
+        n_components="auto",
+        lam=0.01,
+        beta=0.3,
+        rho=0.1,
+        max_iter=10,
+        contamination="auto",
+        n_jobs=None,
+        random_state=None,
+    ):
+        self.n_estimators = n_estimators
+        self.max_samples = max_samples
+        self.n_components = n_components
+        self.lam = lam
+        self.beta = beta
+        self.rho = rho
+        self.max_iter = max_iter
+        self.contamination = contamination
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @all_or_nothing
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the members and set the threshold.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data, clean or with some anomalies.
+        y : None
+            Ignored, present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative and not all zero.
+
+        Returns
+        -------
+        SparseAutoencoderDetector
+            The fitted detector.
+        """
+        X = validate_rows(self, X, accept_sparse="csr", ensure_min_samples=2)
+        refuse_nan(X)
+        index, weights = _different_rows(X, exact_weights(sample_weight, X))
+        n_bytes = 8 * len(index) * X.shape[1]
+        spread = slice(None, None, ceil(n_bytes / MOST_BYTES))  # of many rows some will do
+        self.center_, self.scale_ = center_and_scale(_rows(X, index[spread]), weights[spread])
+        self.max_samples_ = self._n_samples(len(index))
+        self._fit_members(X, index, weights)
+        self.offset_ = self._threshold(self._mean(_Member.score, X, index), weights)
+        return self
+
+    @by_chunks
+    def score_samples(self, X):
+        """Return the score of each row; the lower, the odder.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data. Rows of the training data are scored by the members that were not fitted to
+            them (by all, if there are none).
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The scores, at most 0; -2 log 2 for a row as far out as rows are on average.
+        """
+        return self._mean(_Member.score, self._check_input(X))
+
+    @by_chunks
+    def decision_function(self, X):
+        """Return the score of each row less the threshold ``offset_``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Negative for anomalies.
+        """
+        return self.score_samples(X) - self.offset_
+
+    @by_chunks
+    def predict(self, X):
+        """Tell anomalies from other rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of int of shape (n_samples,)
+            -1 for anomalies, 1 for all other rows.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    @by_chunks
+    def feature_scores(self, X):
+        r"""Return what each feature contributes to the score of each row.
+
+        A squared distance q = Σⱼ dⱼ (P d)ⱼ has the parts dⱼ (P d)ⱼ. For a residual d = x - x̂ - μ
+        these belong to features, and log(1 + q) is shared out in their proportion. For a code,
+        d = a(x) - a(x₀) + a(x₀) - μ with the centre x₀ of the data, where
+        a(x) - a(x₀) = s · (x - x₀) W with the slopes s of the chords of the activation
+        (the rescale rule of [1]_). So its parts are (x - x₀)ⱼ (W s P d)ⱼ; what is left of q,
+        (a(x₀) - μ) P d, which no feature brings about, is shared out evenly.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The contributions. Their sum over the features is the score: the most negative ones
+            make the row odd, positive ones speak for it.
+
+        References
+        ----------
+        .. [1] A. Shrikumar, P. Greenside and A. Kundaje, "Learning important features through
+               propagating activation differences", ICML 2017.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skl_sae import SparseAutoencoderDetector
+        >>> X = np.random.default_rng(0).normal(size=(200, 3))
+        >>> detector = SparseAutoencoderDetector(random_state=0).fit(X)
+        >>> detector.feature_scores([[0, 9, 0]]).argmin()
+        np.int64(1)
+        """
+        return self._mean(_Member.feature_scores, self._check_input(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _check_input(self, X):
+        check_is_fitted(self)
+        X = validate_rows(self, X, accept_sparse="csr", reset=False)
+        refuse_nan(X)
+        return X
+
+    def _n_samples(self, n_rows):
+        """The number of rows of a member, of so many."""
+        asked = self.max_samples
+        if asked == "auto":
+            return min(AUTO_SAMPLES, ceil(n_rows / 2))
+        if not isinstance(asked, Integral):
+            return max(1, int(asked * n_rows))
+        if asked > n_rows:
+            warn(
+                f"max_samples={asked} is more than the {n_rows} different rows: each member is "
+                "fitted to all of them, and none is left for the threshold.",
+                UserWarning,
+            )
+        return min(int(asked), n_rows)
+
+    def _fit_members(self, X, index, weights):
+        rng = check_random_state(self.random_state)
+        seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_estimators)
+        drawn = [
+            np.sort(sample_without_replacement(len(index), self.max_samples_, random_state=seed))
+            for seed in seeds
+        ]
+        tasks = (
+            delayed(_fitted)(sae, *self._scaled(X, index[rows]), weights[rows])
+            for sae, rows in zip(self._autoencoders(X.shape[1], seeds), drawn)
+        )
+        self._members = Parallel(n_jobs=self.n_jobs)(tasks)
+        self.estimators_ = [member.autoencoder for member in self._members]
+        self.n_iter_ = max(sae.n_iter_ for sae in self.estimators_)
+        self.estimators_samples_ = [index[rows] for rows in drawn]
+
+    def _autoencoders(self, n_features, seeds):
+        """The members to be."""
+        sizes = [round(share * n_features) for share in UNITS_PER_FEATURE]
+        sizes = np.clip(sizes, FEWEST_UNITS, MOST_UNITS).tolist()
+        if self.n_components != "auto":
+            sizes = [self.n_components]
+        for size, seed in zip(cycle(sizes), seeds):
+            yield SparseAutoencoder(
+                size,
+                lam=self.lam,
+                beta=self.beta,
+                rho=self.rho,
+                output_activation="identity",
+                max_iter=self.max_iter,
+                random_state=int(seed),
+            )
+
+    def _threshold(self, scores, weights):
+        lower, upper = quantiles(scores, weights, 0.25, 0.75)
+        threshold = lower - 1.5 * (upper - lower)
+        if self.contamination != "auto":
+            (threshold,) = quantiles(scores, weights, self.contamination)
+        return float(threshold - ROUNDING * (1 + abs(threshold)))
+
+    def _scaled(self, X, rows):
+        """Some rows, scaled, and their keys."""
+        block = _rows(X, rows)
+        with np.errstate(over="ignore"):
+            Z = block / self.scale_ - self.center_ / self.scale_
+        return np.clip(Z, -LARGEST, LARGEST), row_keys(block)
+
+    def _mean(self, method, X, index=None):
+        """For each row the mean of ``method(member, rows)`` over the members that may say."""
+
+        def of_block(rows):
+            Z, keys = self._scaled(X, rows if index is None else index[rows])
+            counts = np.array([~member.has_seen(keys) for member in self._members])
+            counts |= ~counts.any(axis=0)  # a row that all have seen
+            shares = counts / counts.sum(axis=0)
+            parts = (method(member, Z) for member in self._members)
+            return sum((share * part.T).T for share, part in zip(shares, parts))
+
+        n_rows = X.shape[0] if index is None else len(index)
+        blocks = row_blocks(n_rows, BLOCK_ROWS)
+        jobs = Parallel(n_jobs=self.n_jobs, require="sharedmem")
+        run = partial(jobs, [delayed(alone)(partial(of_block, rows)) for rows in blocks])
+        return np.concatenate(on_one_blas_thread(lambda n_threads: run()))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """An autoencoder, what codes and residuals are usual, and the rows it has seen.
+
+    Attributes
+    ----------
+    autoencoder : SparseAutoencoder
+        Fitted to scaled rows.
+    code, residual : Gaussian
+        The distributions of both.
+    keys : ndarray of uint64 of shape (n_rows,)
+        Of the rows, in order.
+    """
+
+    autoencoder: SparseAutoencoder
+    code: Gaussian
+    residual: Gaussian
+    keys: np.ndarray
+
+    def has_seen(self, keys):
+        """Whether it was fitted to the rows with these keys."""
+        place = np.searchsorted(self.keys, keys)
+        return self.keys[np.minimum(place, len(self.keys) - 1)] == keys
+
+    def score(self, Z):
+        """The score of each row."""
+        code, residual = _code_and_residual(self.autoencoder, Z)
+        of_code, of_residual = self.code.distance(code), self.residual.distance(residual)
+        return -np.log1p(of_code) - np.log1p(of_residual)
+
+    def feature_scores(self, Z):
+        """The parts of the score: see `SparseAutoencoderDetector.feature_scores`."""
+        code, residual = _code_and_residual(self.autoencoder, Z)
+        parts = _shared_out(np.multiply(*self.residual.pull(residual)))
+        return parts + _shared_out(self._of_code(Z, code))
+
+    def _of_code(self, Z, code):
+        """The parts of the distance of the code; the centre x₀ is zero."""
+        (W, _), (b, _) = self.autoencoder.coefs_, self.autoencoder.intercepts_
+        away, pull = self.code.pull(code)
+        center = expit(b)
+        rise = Z @ W
+        steep = np.abs(rise) > 1e-6
+        slopes = np.where(steep, (code - center) / np.where(steep, rise, 1), center * (1 - center))
+        parts = Z * (slopes * pull @ W.T)
+        rest = np.einsum("ij,ij->i", away, pull) - parts.sum(axis=1)
+        return parts + rest[:, np.newaxis] / Z.shape[1]
+
+
+def _code_and_residual(sae, Z):
+    """For logistic units and a linear decoder, without the checks of its methods."""
+    (W, V), (b, c) = sae.coefs_, sae.intercepts_
+    code = expit(Z @ W + b)
+    return code, Z - (code @ V + c)
+
+
+def _shared_out(parts):
+    """-log(1 + q) in proportion to the parts of q."""
+    q = np.maximum(parts.sum(axis=1, keepdims=True), 0)
+    return -parts * np.divide(np.log1p(q), q, out=np.ones_like(q), where=q > 0)
+
+
+def _fitted(sae, Z, keys, weights):
+    """The member, without a word on convergence."""
+
+    def train(n_threads):
+        objective, _ = sae._prepare(Z, None, weights)
+        rng = check_random_state(sae.random_state)
+        options = sae._options(objective)
+        sae._store(objective, minimised(objective, objective.start(rng), rng, options))
+        rows = _code_and_residual(sae, Z)
+        return _Member(sae, *(Gaussian.fit(part, weights) for part in rows), np.sort(keys))
+
+    return alone(partial(on_one_blas_thread, train))
+
+
+def _rows(X, at):
+    """Some rows, dense and in double precision."""
+    return dense(X, at).astype(float)
+
+
+def _different_rows(X, s):
+    """The index of each different row with a weight, and the weights, which are added up.
+
+    They are in the order of their values, which does not depend on units. Of too many rows all
+    are taken, in the order in which they are.
+    """
+    n_rows, n_features = X.shape
+    index = np.arange(n_rows) if s is None else np.flatnonzero(s)
+    weights = np.ones(len(index)) if s is None else s[index]
+    if n_rows > MOST_ROWS or 8 * n_rows * n_features > MOST_BYTES:
+        return index, weights
+    rows = _rows(X, index)
+    order = np.lexsort(rows.T[::-1])
+    rows = rows[order]
+    first = np.flatnonzero(np.append(True, (rows[1:] != rows[:-1]).any(axis=1)))
+    return index[order[first]], np.add.reduceat(weights[order], first)
