@@ -15,15 +15,28 @@ from time import monotonic
 from uuid import uuid4
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from sklearn import get_config
-from sklearn.utils.validation import assert_all_finite, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._dask_tasks import (
+    ColumnsOf,
+    Method,
+    Range,
+    Scaled,
+    added_chunks,
+    as_csr,
+    labels_of_chunk,
+    n_entries_of,
+    n_rows_of,
+    sample,
+    sums_of_chunk,
+    weight_of_chunk,
+)
 from ._tasks import without_callbacks
-from ._threads import alone, on_one_blas_thread
 from ._validation import FLOATS, check_weight_range, is_dask, plain, refuse_dates
-from .backprop.blocks import aligned, as_floats, chunks, in_precision
+from .backprop.blocks import has_few_entries
 from .backprop.once import once
-from .backprop.rows import Rows, added, first_share, shuffled
 from .backprop.start import Columns
 
 # Sums that a task of the tree adds up.
@@ -54,7 +67,7 @@ class Chunks:
     dtype : dtype
         Float64 or float32, in which the rows are computed with.
     parts : list of Delayed
-        The chunks, NumPy arrays.
+        The chunks, NumPy arrays or CSR.
     """
 
     def __init__(self, array):
@@ -112,11 +125,11 @@ class Chunks:
             raise ValueError(f"sample_weight must have one dimension, not {len(s.shape)}.")
         smallest, largest = s.range("sample_weight")
         check_weight_range(smallest, largest)
-        return s.map(_Scaled(largest, self.dtype), None, self.dtype)
+        return s.map(Scaled(largest, self.dtype), None, self.dtype)
 
     def range(self, name=None):
         """The smallest and the largest value; with a name, all are checked to be finite."""
-        found = [pair for pair in self.each(_Range(name)) if pair]
+        found = [pair for pair in self.each(Range(name)) if pair]
         lows, highs = zip(*found)
         return np.min(lows), np.max(highs)  # NaN if there is one
 
@@ -131,7 +144,7 @@ class Chunks:
                 "With dask collections y must have one dimension: several labels for each row "
                 "need NumPy arrays."
             )
-        found = self.each(_labels)
+        found = self.each(labels_of_chunk)
         if len({labels.dtype.kind for labels in found}) > 1:  # or numbers would become strings
             found = [labels.astype(object) for labels in found]
         return np.unique(plain(np.concatenate(found)))
@@ -169,13 +182,13 @@ class ChunkedRows:
         from dask.highlevelgraph import HighLevelGraph
 
         name = f"{type(step).__name__}-{uuid4().hex}"
-        graph = {name: partial(_sums_of_chunk, self.dtype, step, parameters)}
+        graph = {name: partial(sums_of_chunk, self.dtype, step, parameters)}
         tasks = [(call, name, *keys) for keys in self._keys]
         keys = []
         while len(keys) != 1:
             keys = [(name, len(graph), i) for i in range(len(tasks))]
             graph |= zip(keys, tasks)
-            tasks = [(_added, keys[i : i + BRANCHES]) for i in range(0, len(keys), BRANCHES)]
+            tasks = [(added_chunks, keys[i : i + BRANCHES]) for i in range(0, len(keys), BRANCHES)]
         graph = HighLevelGraph.from_collections(name, graph, dependencies=self._collections)
         return _compute([Delayed(keys[0], graph, layer=name)])[0]
 
@@ -189,7 +202,12 @@ class ChunkedRows:
         """That of X."""
         return self.X.dtype
 
-    stay_sparse = False
+    @once
+    def stay_sparse(self):
+        """Whether products with X are sparse ones, as far as each chunk has few entries."""
+        if not issparse(self.X.array._meta):
+            return False
+        return has_few_entries(sum(self.X.each(n_entries_of)), self.X.shape)
 
     @property
     def n_rows(self):
@@ -203,7 +221,7 @@ class ChunkedRows:
 
         if self.sample_weight is None and self.share == 1:
             return float(self.n_rows)
-        weigh = dask.delayed(_weight_of_chunk, pure=False)
+        weigh = dask.delayed(weight_of_chunk, pure=False)
         return float(sum(_compute([weigh(*data) for data in self._data])))
 
     def columns(self, of_targets=False, limits=None):
@@ -221,7 +239,7 @@ class ChunkedRows:
 
     def some(self, most):
         """The first rows as float64, with weights of one."""
-        return self._first_rows.astype(float), np.ones(len(self._first_rows))
+        return self._first_rows.astype(float), np.ones(n_rows_of(self._first_rows))
 
     @once
     def _first_rows(self):
@@ -247,7 +265,7 @@ class ChunkedRows:
         columns = [_parts(rows, self.X) for rows in (self.X, self.Y, self.sample_weight)]
         index = [None] * len(columns[0])
         if self.share < 1:
-            draw = dask.delayed(_sample, pure=False)
+            draw = dask.delayed(sample, pure=False)
             index = [
                 draw(X, s, self.share, (self.seed, i))
                 for i, (X, s) in enumerate(zip(columns[0], columns[2]))
@@ -258,7 +276,7 @@ class ChunkedRows:
 
 def columns_of_chunks(rows, s, cut=None):
     """`Columns` of rows in chunks, whose weights s may be None."""
-    parts = rows.each(_ColumnsOf(cut), *([] if s is None else [s]))
+    parts = rows.each(ColumnsOf(cut), *([] if s is None else [s]))
     return reduce(Columns.joined, [part for part in parts if part])
 
 
@@ -288,10 +306,11 @@ def _lazy(estimator, method, X):
     fitted = without_callbacks(estimator)
     for attribute in ("feature_names_in_", "_sklearn_output_config"):
         vars(fitted).pop(attribute, None)
-    one = np.zeros((1, X.shape[1]), X.dtype if X.dtype.kind in "biuf" else float)
+    kind = csr_array if issparse(X._meta) else np.zeros
+    one = kind((1, X.shape[1]), dtype=X.dtype)
     example = method(fitted, one)  # raises here, and not in a task, what is not about the rows
     n_columns = example.shape[1] if example.ndim > 1 else None
-    return _map_blocks(X, _Method(name, fitted), n_columns, example.dtype)
+    return _map_blocks(X, Method(name, fitted), n_columns, example.dtype)
 
 
 def _refuse_frames(estimator):
@@ -362,16 +381,22 @@ def _checked(X):
         raise ValueError(
             f"Expected 2D array, got a dask array of {X.ndim} dimensions instead: reshape it."
         )
-    if not isinstance(X._meta, np.ndarray) or X.dtype.kind not in "buif":
+    known = isinstance(X._meta, np.ndarray) or issparse(X._meta)
+    if not known or X.dtype.kind not in "buif":
         raise TypeError(
-            "A dask collection must have chunks that are NumPy arrays of numbers, not "
-            f"{type(X._meta).__name__} of {X.dtype}: use map_blocks or astype first."
+            "A dask collection must have chunks that are NumPy arrays of numbers, or SciPy's "
+            f"sparse ones, not {type(X._meta).__name__} of {X.dtype}: use map_blocks or astype "
+            "first."
         )
     if X.shape[1] == 0:
         raise ValueError("X has no features: at least one is needed.")
     if np.isnan(X.shape[1]):
         raise ValueError("The number of features is unknown: call X.compute_chunk_sizes() first.")
-    return X if X.numblocks[1] == 1 else X.rechunk({1: -1})
+    X = X if X.numblocks[1] == 1 else X.rechunk({1: -1})
+    if not issparse(X._meta):
+        return X
+    dtype = X.dtype if X.dtype in FLOATS else np.dtype(float)
+    return X.map_blocks(as_csr, dtype=dtype, meta=csr_array((0, 0), dtype=dtype))
 
 
 def _as_array(X):
@@ -405,7 +430,7 @@ def _known_sizes(X):
     X = X.persist()
     if not np.isnan(X.shape[0]):
         return X
-    size = dask.delayed(len, pure=False)
+    size = dask.delayed(n_rows_of, pure=False)
     parts = X.to_delayed().ravel()
     sizes = _compute([size(part) for part in parts])
     known = [
@@ -502,101 +527,3 @@ def _in_a_task():
         return bool(get_worker())
     except ValueError:
         return False
-
-
-# -- what runs where the rows are -------------------------------------------------------------
-
-
-def _sums_of_chunk(dtype, step, parameters, X, Y, s, index):
-    """What a step adds up over the rows of a chunk, or None if it has no rows that count."""
-    if len(X if index is None else index) == 0:
-        return None
-    Y = None if Y is None else in_precision(Y, dtype)
-    rows = Rows(in_precision(X, dtype), Y, s, index)
-    return on_one_blas_thread(lambda n_threads: rows.sum(step, *_all_aligned(parameters)))
-
-
-def _all_aligned(parameters):
-    """`aligned` of all arrays in lists of lists."""
-    if isinstance(parameters, (list, tuple)):
-        return [_all_aligned(part) for part in parameters]
-    return parameters if parameters is None else aligned(parameters)
-
-
-def _added(parts):
-    """The sums of several chunks."""
-    parts = [part for part in parts if part is not None]
-    return added(parts) if parts else None
-
-
-def _sample(X, s, share, seed):
-    """A sorted random share of the rows that have a weight."""
-    return first_share(shuffled(len(X), s, np.random.default_rng(seed)), share)
-
-
-def _weight_of_chunk(X, Y, s, index):
-    if s is None:
-        return len(X if index is None else index)
-    return np.sum(s if index is None else s[index], dtype=float)
-
-
-def _labels(y):
-    from sklearn.utils.multiclass import check_classification_targets
-
-    if len(y):
-        check_classification_targets(y)
-    return np.unique(y)
-
-
-@dataclass
-class _Range:
-    """The smallest and the largest value of rows, None without rows."""
-
-    name: str | None
-
-    def __call__(self, rows):
-        if len(rows) == 0:
-            return None
-        found = []
-        for block in chunks(as_floats(rows.reshape(len(rows), -1))):
-            if self.name:
-                assert_all_finite(block, input_name=self.name)
-            found.append((block.min(), block.max()))
-        lows, highs = zip(*found)
-        return np.min(lows), np.max(highs)
-
-
-@dataclass
-class _ColumnsOf:
-    """`Columns` of a chunk, or None without rows that have a weight."""
-
-    cut: tuple | None
-
-    def __call__(self, rows, s=None):
-        if len(rows) == 0 or not (s is None or s.any()):
-            return None
-        with np.errstate(all="ignore"):
-            return Columns.of(as_floats(rows), s, self.cut)
-
-
-@dataclass
-class _Scaled:
-    """Weights whose largest is one."""
-
-    largest: float
-    dtype: np.dtype
-
-    def __call__(self, s):
-        return (s.astype(float) / self.largest).astype(self.dtype)
-
-
-@dataclass
-class _Method:
-    """A method of an estimator, applied to rows, of which there may be none."""
-
-    name: str
-    estimator: object
-
-    def __call__(self, X):
-        rows = X if len(X) else np.zeros((1, X.shape[1]), X.dtype)
-        return alone(partial(getattr(self.estimator, self.name), rows))[: len(X)]

@@ -190,9 +190,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. float32 stays float32, other numbers become float64. All is
-            read, converted or made dense a few rows at a time: a memory-mapped file may be
-            larger than the memory. The rows of a dask array or dataframe stay on its
-            workers.
+            read or converted a few rows at a time: a memory-mapped file may be larger than
+            the memory. Wide sparse rows are multiplied by their entries, and with
+            ``output_activation="identity"`` never made dense. The rows of a dask array or
+            dataframe stay on its workers; chunks may be NumPy arrays or sparse.
         y : None
             Ignored, present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -472,7 +473,7 @@ class _OfRows:
     estimator: object
 
     def __call__(self, X, s):
-        if len(X) == 0:
+        if X.shape[0] == 0:
             return None
         return alone(partial(getattr(self.estimator, self.name), as_floats(X), s))
 

@@ -47,6 +47,7 @@ ORDER = [
     "_network_parameters",
     "_validation",
     "_training",
+    "_dask_tasks",
     "_dask",
     "_weights",
     "_targets",

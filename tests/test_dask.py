@@ -33,7 +33,8 @@ from skl_sae import (
     ZCAWhitening,
     _estimator,
 )
-from skl_sae._dask import ChunkedRows, _sums_of_chunk
+from skl_sae._dask import ChunkedRows
+from skl_sae._dask_tasks import sums_of_chunk
 from skl_sae.backprop.passes import LossPass
 from skl_sae.backprop.rows import Rows
 
@@ -569,7 +570,7 @@ def test_what_came_over_the_network_reaches_the_products_aligned(monkeypatch):
     parameters = [X[:2], X[:3, :2]], [X[0], X[1, :2]], [X[2]]
     parameters = [[at_odd_bytes(values) for values in part] for part in parameters]
     rows = at_odd_bytes(X)
-    found = _sums_of_chunk(X.dtype, None, parameters, rows, rows, None, None)
+    found = sums_of_chunk(X.dtype, None, parameters, rows, rows, None, None)
     assert found == 7 * [True]
 
 

@@ -73,8 +73,8 @@ def more_blocks(forced=None):
     """Blocks of 64 rows, and so many threads whatever the machine has."""
     plan, limits = Lanes.plan, (blocks.MIN_ROWS, blocks.MAX_ROWS)
 
-    def planned(network, n_rows, dtype, block_size=None, n_threads=1):
-        return plan(network, n_rows, dtype, block_size, forced or n_threads)
+    def planned(network, n_rows, dtype, block_size=None, n_threads=1, n_entries=None):
+        return plan(network, n_rows, dtype, block_size, forced or n_threads, n_entries)
 
     blocks.MIN_ROWS = blocks.MAX_ROWS = 64
     Lanes.plan = planned
@@ -159,9 +159,9 @@ def test_rows_at_odd_bytes_reach_the_products_aligned(monkeypatch):
     """NumPy would copy them, in another order; whether bits change then depends on BLAS."""
     seen = []
 
-    def recording(A, W, b, out):
+    def recording(A, W, b, out, raw):
         seen.append(A.flags.aligned)
-        return affine(A, W, b, out)
+        return affine(A, W, b, out, raw)
 
     monkeypatch.setattr(network, "affine", recording)
     rows = moved(X, 3)

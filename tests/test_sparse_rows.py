@@ -394,3 +394,40 @@ def test_variable_projection_is_chosen_as_for_dense_rows():
     dense, sparse, _ = both(LEAN[0])
     assert replace(sparse, variable_projection=True)._is_lean
     assert not dense._is_lean
+
+
+# -- chunks of dask ------------------------------------------------------------------------
+
+
+def in_chunks(rows, kind):
+    array = pytest.importorskip("dask.array")
+    return array.from_array(rows.toarray(), chunks=(50, 80)).map_blocks(kind)
+
+
+@pytest.mark.parametrize("kind", [csr_array, csr_matrix, coo_array])
+@pytest.mark.parametrize("name", ["linear", "tied", "logistic"])
+def test_sparse_chunks_give_the_fit_of_sparse_rows(name, kind):
+    chunks, local = in_chunks(X, kind), clone(AUTOENCODERS[name]).fit(X)
+    fitted = clone(local).fit(chunks)
+    assert_allclose(fitted.loss_curve_, local.loss_curve_, rtol=1e-10)
+    for method in ("transform", "score_samples"):
+        expected = getattr(fitted, method)(X)
+        assert_allclose(getattr(fitted, method)(chunks).compute(), expected, rtol=1e-12)
+    assert fitted.score(chunks) == pytest.approx(fitted.score(X), rel=1e-12)
+    with pytest.raises(TypeError, match="reconstruction of sparse rows is dense"):
+        fitted.predict(chunks)
+
+
+def test_a_network_takes_sparse_chunks():
+    chunks, local = in_chunks(X, csr_array), clone(NETWORKS["classifier"]).fit(X, LABELS)
+    labels = pytest.importorskip("dask.array").from_array(LABELS, chunks=50)
+    fitted = clone(local).fit(chunks, labels)
+    assert_allclose(fitted.loss_curve_, local.loss_curve_, rtol=1e-10)
+    assert_allclose(fitted.predict_proba(chunks).compute(), fitted.predict_proba(X), rtol=1e-12)
+
+
+def test_bad_values_in_sparse_chunks_are_named():
+    bad = X.copy()
+    bad.data[3] = np.nan
+    with pytest.raises(ValueError, match="X contains NaN"):
+        clone(AUTOENCODERS["linear"]).fit(in_chunks(bad, csr_array))

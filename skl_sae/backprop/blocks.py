@@ -38,8 +38,13 @@ N_LANES = 8
 
 def stays_sparse(X):
     """Whether products with X are sparse ones; else its blocks are dense."""
-    n_rows, n_columns = X.shape
-    return issparse(X) and n_columns >= WIDE and X.nnz <= SPARSE * n_rows * n_columns
+    return issparse(X) and has_few_entries(X.nnz, X.shape)
+
+
+def has_few_entries(n_entries, shape):
+    """Whether sparse products of such a matrix are faster than dense ones."""
+    n_rows, n_columns = shape
+    return n_columns >= WIDE and n_entries <= SPARSE * n_rows * n_columns
 
 
 def entries_of_row(X):
@@ -59,11 +64,12 @@ def share_and_block_size(network, itemsize, n_rows, n_entries=None):
     n_features, first, *_ = network.sizes
     row_bytes = itemsize * (2 * sum(network.sizes[1:]) + (n_entries or n_features))
     size = int(np.clip(BLOCK_BYTES // row_bytes, MIN_ROWS, MAX_ROWS))
-    work = network.n_weights
+    work = shared = network.n_weights
     if n_entries:
         size = max(size, ENTRIES_PER_COLUMN * n_features // n_entries)
-        work += first * (ENTRY_COST * n_entries - n_features)
-    pays = n_rows * work >= TWO_LANES_WORK
+        shared -= first * n_features  # sparse products hold the interpreter's lock
+        work = shared + first * ENTRY_COST * n_entries
+    pays = n_rows * shared >= TWO_LANES_WORK
     n_shares = max(ceil(n_rows / size), 2 if pays else 1)
     if n_shares <= N_LANES:
         n_shares = 2 ** (n_shares - 1).bit_length()

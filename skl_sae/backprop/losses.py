@@ -33,21 +33,42 @@ def squared_error(Z, Y, scratch, f):
 def log_loss_logistic(Z, Y, scratch):
     """L = -sum_k [y log a + (1 - y) log(1 - a)], a = logistic(z); delta = a - y.
 
-    Written ``([z > 0] - y) z + log(1 + exp(-|z|))``: no term is negative or overflows, so that
-    it is exact at saturation. Targets are probabilities: outside [0, 1] the nearer end is meant.
+    Written ``([z > 0] - y) z + log(1 + e)``, e = exp(-|z|): no term is negative or overflows, so
+    that it is exact at saturation. So is delta, ``[z > 0] - y`` less or more e / (1 + e). Targets
+    are probabilities: outside [0, 1] the nearer end is meant.
     """
     Y = np.clip(Y, 0, 1)
-    e = np.negative(np.abs(Z, out=scratch), out=scratch)
-    np.exp(e, out=e)
-    terms, positive = np.log1p(e), Z > 0
-    per_row = terms.sum(axis=1)
-    np.subtract(positive, Y, out=terms)
-    per_row += np.einsum("ij,ij->i", terms, Z)
-    np.add(1, e, out=terms)
-    np.copyto(e, 1, where=positive)
-    np.divide(e, terms, out=Z)  # a = 1 / (1 + e) where z > 0, else e / (1 + e)
-    Z -= Y
+    Y -= ~np.signbit(Z)
+    np.abs(Z, out=scratch)
+    np.negative(scratch, out=scratch)
+    np.exp(scratch, out=scratch)
+    per_row = _sums_of_log1p(scratch)
+    per_row -= np.einsum("ij,ij->i", Y, Z)
+    scratch /= scratch + 1
+    np.copysign(scratch, Z, out=Z)
+    Z += Y
+    np.negative(Z, out=Z)
     return per_row
+
+
+def _sums_of_log1p(E):
+    """Σ log(1 + e) of each row, e in [0, 1].
+
+    Up to 127 factors 1 + e are multiplied before, as (1 + e)(1 + f) = 1 + (e + f + e f): a product
+    overflows not even in single precision, and costs a tenth of a logarithm.
+    """
+    for _ in range(6):
+        half, odd = divmod(E.shape[1], 2)
+        if half == 0:
+            break
+        one, other = E[:, :half], E[:, half : 2 * half]
+        P = one * other
+        P += one
+        P += other
+        if odd:
+            P[:, 0] += E[:, -1] * (1 + P[:, 0])
+        E = P
+    return np.log1p(E).sum(axis=1)
 
 
 def log_loss_softmax(Z, Y, scratch):

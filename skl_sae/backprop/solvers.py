@@ -240,6 +240,7 @@ class _ScipyRun:
         reduce, self.expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
         self.reduce = reduce
         self.unit = 1.0 if unit is None else reduce(unit)
+        self.slope_unit = self.unit / self.size
         self.curve, self.n_evaluations = [], 0
         self.start, self.steepness, self.converged = np.nan, np.inf, False
 
@@ -281,7 +282,7 @@ class _ScipyRun:
         value, gradient = self.objective(scaled * self.unit)
         if self.n_evaluations == 1:
             self.start = value
-        gradient = gradient * (self.unit / self.size)
+        gradient = gradient * self.slope_unit
         self.steepness = abs(gradient).max()
         return value / self.size, gradient
 
