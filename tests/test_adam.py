@@ -269,9 +269,7 @@ def test_limits_of_blas_and_fresh_fits_change_no_bit(solver, monkeypatch):
     fits = []
     for limit in (1, 2, 2):
         with threadpool_limits(limit, "blas"):
-            estimator = net(
-                solver=solver, hidden_layer_sizes=(20,), max_iter=2, learning_rate=0.01
-            )
+            estimator = net(solver=solver, hidden_layer_sizes=(20,), max_iter=6, lam=1e-4)
             fits.append(estimator.fit(digits.data / 16, digits.target))
     for other in fits[1:]:
         assert_array_equal(other.coefs_[0], fits[0].coefs_[0])
