@@ -51,8 +51,8 @@ L-BFGS ([2]_) or nonlinear conjugate gradients of SciPy, Adam ([7]_) or gradient
         """\
 Largest number of iterations, 1500 by "auto". An iteration on a share of the rows (see
 ``growing_samples``) counts by that share. With mini-batches the number of epochs, over
-which the steps grow at first and then shrink to nothing; "auto" is as many as make 3,000
-steps, but 20 at least and 200 at most.""",
+which the steps grow at first and then shrink to nothing; "auto" is as many as make 2,000
+steps, but 20 at least and 500 at most.""",
     ),
     "tol": Parameter(
         [NOT_NEGATIVE],
@@ -100,9 +100,9 @@ ends the fit, and takes over where the system is ill-conditioned. With True and
         '"auto" or float',
         """\
 Step length of "adam" and "sgd"; the other solvers find theirs by line search. "auto" is
-0.005 for "adam", 0.02 for autoencoders, and for "sgd" half of the best of nine that are
+0.01 for "adam", 0.02 for autoencoders, and for "sgd" half of the best of nine that are
 tried on 500 rows. With mini-batches that is the longest step of a fit; `partial_fit`,
-whose steps all have one length, takes a fifth of it for "adam".""",
+whose steps all have one length, takes a tenth of it for "adam".""",
     ),
     "batch_size": Parameter(
         [*AUTO_OR_COUNT, None],

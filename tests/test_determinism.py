@@ -41,6 +41,7 @@ FITS = {
     "growing samples": clone(SAE).set_params(growing_samples=True, max_iter=4),
     "cg": clone(NET).set_params(solver="cg"),
     "mini-batches": clone(NET).set_params(solver="sgd", batch_size=200),
+    "adam": clone(NET).set_params(solver="adam", max_iter=3),
     "classifier": clone(NET).set_params(hidden_layer_sizes=(7, 5), n_init=2),
     "early stopping": clone(NET).set_params(early_stopping=True),
     "pretraining": clone(NET).set_params(

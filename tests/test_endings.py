@@ -243,13 +243,17 @@ def fit_and_count(estimator, monkeypatch):
         calls.append(found if isinstance(found, float) else found[0])
         return found
 
+    def counted_value(self, theta):
+        is_validation = self.rows.n_rows < len(X) / 2
+        return values(self, theta) if is_validation else counting(values(self, theta))
+
     def counted(self, theta):
         return counting(original(self, theta))
 
     with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         patch.setattr(Objective, "__call__", counted)
-        patch.setattr(Objective, "value", lambda self, theta: counting(values(self, theta)))
+        patch.setattr(Objective, "value", counted_value)
         patch.setattr(Batches, "evaluate", lambda *args: counting(batches(*args)))
         estimator.fit(X, y)
     return estimator, [w.message for w in warned], calls

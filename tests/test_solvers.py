@@ -16,7 +16,7 @@ from skl_sae.backprop.solvers import (
 )
 
 START = np.array([-1.2, 1.0, -0.5, 0.8])
-OPTIONS = {"sgd": {"learning_rate": 0.3}, "adam": {"learning_rate": 0.1}}
+OPTIONS = {"sgd": {"learning_rate": 0.3}, "adam": {"learning_rate": 0.03}}
 WORDS = {
     "lbfgs": "CONVERGENCE",
     "cg": "terminated successfully",
@@ -66,8 +66,7 @@ def test_finds_the_minimum_and_reports_truthfully(solver):
     assert found.status == "converged"
     np.testing.assert_allclose(found.theta, 1, atol=1e-2)
     assert found.value == quadratic(found.theta)[0]
-    if solver != "adam":  # the curve of steps has the values on the way
-        assert found.value == found.loss_curve[-1]
+    assert found.value == min(found.loss_curve)  # Adam swings to the end
     assert look_up(WORDS, solver, "WORDS of tests/test_solvers.py") in found.message
     assert found.n_evaluations == counted.calls
     assert seen == list(enumerate(found.loss_curve, start=1))

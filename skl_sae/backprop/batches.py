@@ -118,7 +118,8 @@ class Batches:
         coefs, intercepts = self.objective.network.unpack(theta)
         s = rows.sample_weight
         total = len(at) if s is None else s[at].sum(dtype=float)
-        jobs = list(zip(self.parts, np.array_split(at, len(self.parts))))
+        parts = self.parts[: len(at)]  # each has a row
+        jobs = list(zip(parts, np.array_split(at, len(parts))))
 
         def encoded(job):
             part, at = job
@@ -134,7 +135,7 @@ class Batches:
             jobs = self._shared(encoded, jobs)
             sparsity, push = self._sparsity([rates for *_, rates in jobs])
             misfits = self._shared(lambda job: misfit(*job, push), jobs)
-        return sum(misfits) + sparsity + self._finish(coefs), self.parts[0].flat
+        return sum(misfits) + sparsity + self._finish(parts, coefs), parts[0].flat
 
     def _shared(self, run, jobs):
         def quiet(job):
@@ -163,9 +164,9 @@ class Batches:
         rates = [np.sum(parts, axis=0, dtype=float) for parts in zip(*rates)]
         return self.objective.sparsity(rates)
 
-    def _finish(self, coefs):
+    def _finish(self, parts, coefs):
         """Add the gradients of the parts and that of the weight decay, whose value it returns."""
-        first, *others = self.parts
+        first, *others = parts
         for other in others:
             np.add(first.flat, other.flat, out=first.flat)
         if not any(self.lams):

@@ -1,5 +1,7 @@
 """Gradient descent and Adam: a step along the gradient of all rows, or of each mini-batch."""
 
+from functools import partial
+
 import numpy as np
 
 from .endings import Convergence, Result
@@ -51,35 +53,9 @@ def sgd(
         Without ``batches`` its ``theta`` is the best point passed, the start included. With
         them it is the last one, and the status "failed" if that is higher than the start.
     """
-    rule = Convergence(tol, patience, baseline)
-    if batches is not None:
-        theta = theta0.astype(_dtype(batches))
-        update, rate = Nesterov(theta, momentum, memory), _rate(learning_rate, anneal, max_iter)
-        return _by_epochs(objective, theta, max_iter, on_iteration, rule, batches, update, rate)
-    update = Nesterov(theta0, momentum, memory)
-    theta, curve, n_evaluations, status = theta0.copy(), [], 1, "max_iter"
-    start, gradient = objective(theta)
-    value, best = start, (start, theta0)
-    while len(curve) < max_iter and np.isfinite(value):
-        theta = theta.copy()
-        update(theta, gradient, learning_rate)
-        value, gradient = objective(theta)
-        best = min(best, (value, theta), key=lambda point: point[0])
-        n_evaluations += 1
-        curve.append(value)
-        if not np.isfinite(value):
-            break
-        if on_iteration(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
-            status = "stopped"
-            break
-        if rule.reached(curve):
-            status = "converged" if rule.calm(curve) else "failed"
-            break
-    reached = min(curve, default=start)
-    status = "failed" if reached > start else status
-    value, theta = best if np.isfinite(value) else (value, theta)
-    message = f"the objective went from {start:.6g} to {reached:.6g}"
-    return Result(theta, value, curve, n_evaluations, status, message, memory=update.memory)
+    theta, rule = theta0.astype(_dtype(batches)), Convergence(tol, patience, baseline)
+    update, rate = Nesterov(theta, momentum, memory), _rate(learning_rate, anneal, max_iter)
+    return _descend(objective, theta, max_iter, on_iteration, rule, batches, update, rate)
 
 
 def adam(
@@ -123,18 +99,11 @@ def adam(
     Returns
     -------
     Result
-        Its ``theta`` is the last point, and the status "failed" if that is higher than the start
-        (without ``batches`` the start itself).
+        As of `sgd`.
     """
-    rule = Convergence(tol, patience, baseline)
-    theta = theta0.astype(_dtype(batches))
+    theta, rule = theta0.astype(_dtype(batches)), Convergence(tol, patience, baseline)
     update, rate = Adam(theta, rule.size, memory, unit), _rate(learning_rate, anneal, max_iter)
-    whole = batches or (lambda: [objective])
-    result = _by_epochs(objective, theta, max_iter, on_iteration, rule, whole, update, rate)
-    if result.status != "failed" or batches is not None:
-        return result
-    value, _ = objective(theta0)
-    return result._replace(theta=theta0, value=value, n_evaluations=result.n_evaluations + 1)
+    return _descend(objective, theta, max_iter, on_iteration, rule, batches, update, rate)
 
 
 @np.errstate(all="ignore")  # a rate that is too large is not chosen
@@ -171,7 +140,39 @@ def _dtype(batches):
     return getattr(batches, "dtype", float)
 
 
-def _by_epochs(objective, theta, max_iter, on_iteration, rule, batches, update, rate):
+def _descend(objective, theta, max_iter, on_iteration, rule, batches, update, rate):
+    run = _on_all_rows if batches is None else partial(_by_epochs, batches=batches)
+    return run(objective, theta, max_iter, on_iteration, rule, update=update, rate=rate)
+
+
+def _on_all_rows(objective, theta, max_iter, on_iteration, rule, update, rate):
+    """A step for each evaluation of the objective; the best point is kept."""
+    start, gradient = objective(theta)
+    value, best, status = start, (start, theta.copy()), "max_iter"
+    curve, n_evaluations = [], 1
+    while len(curve) < max_iter and np.isfinite(value):
+        theta = theta.copy()
+        update(theta, gradient, rate(len(curve)))
+        value, gradient = objective(theta)
+        best = min(best, (value, theta), key=lambda point: point[0])
+        n_evaluations += 1
+        curve.append(value)
+        if not np.isfinite(value):
+            break
+        if on_iteration(Result(theta, value, curve, n_evaluations, "stopped", "stopped")):
+            status = "stopped"
+            break
+        if rule.reached(curve):
+            status = "converged" if rule.calm(curve) else "failed"
+            break
+    reached = min(curve, default=start)
+    status = "failed" if reached > start else status
+    value, theta = best if np.isfinite(value) else (value, theta)
+    message = f"the objective went from {start:.6g} to {reached:.6g}"
+    return Result(theta, value, curve, n_evaluations, status, message, memory=update.memory)
+
+
+def _by_epochs(objective, theta, max_iter, on_iteration, rule, update, rate, batches):
     """A step for each mini-batch; the values at the start and at the end are exact."""
     curve, status = [], "max_iter" if rate(max_iter) > 0 else "finished"
     value_of = getattr(objective, "value", lambda theta: objective(theta)[0])

@@ -29,6 +29,8 @@ class LossCurveDisplay:
         Share of the rows that each stage ran on; None means all rows.
     validation_scores : array-like of shape (n_iter,), default=None
         Score on held-out rows after each iteration.
+    validation_loss_curve : array-like of shape (n_iter,), default=None
+        J of held-out rows after each iteration.
 
     Attributes
     ----------
@@ -38,12 +40,14 @@ class LossCurveDisplay:
         The figure of these axes.
     lines_ : list of matplotlib Line2D
         J in each stage.
+    validation_loss_line_ : matplotlib Line2D or None
+        J of held-out rows.
     validation_ax_ : matplotlib Axes or None
         The axes of the validation score, on the right.
     validation_line_ : matplotlib Line2D or None
         The validation score.
     best_ : matplotlib Line2D or None
-        A mark at the best validation score, that of the weights that were kept.
+        A mark at the best validation score: with early stopping that of the weights kept.
 
     See Also
     --------
@@ -59,12 +63,19 @@ class LossCurveDisplay:
     """
 
     def __init__(
-        self, loss_curve, *, stage_lengths=None, stage_shares=None, validation_scores=None
+        self,
+        loss_curve,
+        *,
+        stage_lengths=None,
+        stage_shares=None,
+        validation_scores=None,
+        validation_loss_curve=None,
     ):
         self.loss_curve = loss_curve
         self.stage_lengths = stage_lengths
         self.stage_shares = stage_shares
         self.validation_scores = validation_scores
+        self.validation_loss_curve = validation_loss_curve
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, line_kw=None, validation_line_kw=None):
@@ -93,6 +104,7 @@ class LossCurveDisplay:
             stage_lengths=network.stage_lengths_,
             stage_shares=network.stage_shares_,
             validation_scores=getattr(network, "validation_scores_", None),
+            validation_loss_curve=getattr(network, "validation_loss_curve_", None),
         )
         return display.plot(ax, line_kw=line_kw, validation_line_kw=validation_line_kw)
 
@@ -106,7 +118,7 @@ class LossCurveDisplay:
         line_kw : dict, default=None
             Passed to `matplotlib.axes.Axes.plot` for each stage.
         validation_line_kw : dict, default=None
-            Passed to `matplotlib.axes.Axes.plot` for the validation score.
+            Passed to `matplotlib.axes.Axes.plot` for the validation score and loss.
 
         Returns
         -------
@@ -122,13 +134,23 @@ class LossCurveDisplay:
         """
         curve = np.asarray(self.loss_curve, dtype=float)
         lengths, shares = self._stages(len(curve))
-        scores = self._scores(len(curve))
+        scores = self._validated("validation_scores", len(curve))
+        losses = self._validated("validation_loss_curve", len(curve))
         self.ax_, self.figure_ = one_axes(ax)
         self._plot_stages(curve, lengths, shares, line_kw)
         self.validation_ax_ = self.validation_line_ = self.best_ = None
+        self.validation_loss_line_ = None
+        if len(losses):
+            style = {"color": RED, "label": "J of validation rows"} | full_names(
+                validation_line_kw
+            )
+            (self.validation_loss_line_,) = self.ax_.plot(
+                np.arange(len(losses)) + 1, losses, **style
+            )
         if len(scores):
             self._plot_validation(scores, validation_line_kw)
-        legend_above(self.ax_, [*([] if shares == [1] else self.lines_), self.best_])
+        stages = [] if shares == [1] else self.lines_
+        legend_above(self.ax_, [*stages, self.validation_loss_line_, self.best_])
         return self
 
     def _stages(self, n_iter):
@@ -141,14 +163,14 @@ class LossCurveDisplay:
             )
         return lengths, shares
 
-    def _scores(self, n_iter):
-        scores = self.validation_scores
-        if scores is not None and len(scores) != n_iter:
+    def _validated(self, name, n_iter):
+        values = getattr(self, name)
+        if values is not None and len(values) != n_iter:
             raise ValueError(
-                f"validation_scores has {len(scores)} values, but loss_curve {n_iter}: "
+                f"{name} has {len(values)} values, but loss_curve {n_iter}: "
                 "give one for each iteration."
             )
-        return np.asarray([] if scores is None else scores, dtype=float)
+        return np.asarray([] if values is None else values, dtype=float)
 
     def _plot_stages(self, curve, lengths, shares, line_kw):
         self.lines_ = []
