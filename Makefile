@@ -60,11 +60,12 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.demo
 	MPLBACKEND=agg $(BIN)/python benchmarks/compare.py --quick --out build/benchmarks
 
-# The site, warnings as errors; `make docs GALLERY=0` does not run the examples.
+# The site, warnings as errors, and checks of its pages; `make docs GALLERY=0` does not run the examples.
 docs: $(VENV)/.docs
 	mkdir -p build
 	SKL_SAE_PICTURES=$(abspath build) MPLBACKEND=agg $(BIN)/python -m sphinx -W --keep-going \
 		$(if $(filter 0,$(GALLERY)),-D plot_gallery=0) -d build/doctrees docs build/docs
+	$(BIN)/python docs/check_pages.py build/docs
 	@echo "The first page is $(abspath build/docs/index.html)"
 
 # All tests, the slow ones too, with the oldest versions that pyproject.toml admits.

@@ -112,7 +112,7 @@ for name, params in {
     fits[name] = make_pipeline(pipe[0], clone(pipe[1]).set_params(**params)).fit(X)
 
 table = pd.DataFrame({name: code_diagnostics(fit, X) for name, fit in fits.items()}).T
-print((table.round(4) + 0).to_string())  # + 0: no negative zeros
+print((table.T.round(4) + 0).to_string())  # + 0: no negative zeros
 
 save(CodeDisplay.from_estimator(fits["λ = 0.01"], X), "display_code_collapsed.png")
 

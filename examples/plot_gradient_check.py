@@ -19,6 +19,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,7 +38,7 @@ X, y = minmax_scale(X)[:50], y[:50]
 # %%
 # The estimators
 # --------------
-# One line for each; a few rows are enough. The errors are rounding errors.
+# Each checked alone; a few rows are enough. The errors are rounding errors.
 
 estimators = {
     "autoencoder": SparseAutoencoder(10, rho=0.05),
@@ -50,7 +51,7 @@ right = {}
 for name, estimator in estimators.items():
     check = check_gradient(estimator, X, y)
     right[name] = check.max_relative_error
-    print(f"{name}: {check}")
+    print(fill(f"{name}: {check}", 99, subsequent_indent="    "))
     assert check.max_relative_error < 1e-7
 
 # %%

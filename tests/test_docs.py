@@ -1,9 +1,9 @@
-"""The API reference has every public name, and notebooks link to the pages it generates."""
+"""The reference has every public name, notebooks link to its pages, and their checks work."""
 
 import importlib
 import inspect
 import re
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -90,3 +90,51 @@ def test_the_inventories_name_what_exists():
         found = getattr(importlib.import_module(module), attribute)
         assert inspect.isclass(found) == (kind != "function"), name
         assert Path(page).name == f"{name}.html"
+
+
+def complaints(folder, html, index="[First page](index.html)"):
+    """What `docs/check_pages.py` says of a site of one page."""
+    spec = spec_from_file_location("check_pages", REFERENCE.with_name("check_pages.py"))
+    check_pages = module_from_spec(spec)
+    spec.loader.exec_module(check_pages)
+    (folder / "index.html").write_text(html, encoding="utf-8")
+    (folder / "llms.txt").write_text(index, encoding="utf-8")
+    return list(check_pages.complaints(folder))
+
+
+SOUND = f"""<article><p><a href="#end">down</a> <img src="a.png" alt="edges"></p>
+<p id="end">It took 3 s, 4 s and 6 % (<code><b>python</b> <b>benchmarks/compare.py</b></code>).</p>
+<table><tr><th>network</th></tr><tr><td>1.05</td><td>&lt; 3 s</td></tr></table>
+<pre><b>{"x" * 100}</b>\nshort</pre> <ul><li><pre>{"x" * 96}</pre></li></ul></article>"""
+
+
+def test_a_sound_page_passes_the_checks(tmp_path):
+    assert complaints(tmp_path, SOUND) == []
+
+
+@pytest.mark.parametrize(
+    ("sound", "planted", "complaint"),
+    [
+        ("#end", "gone.html", "index.html: no such page: gone.html"),
+        ("#end", "#gone", "index.html: no such place: #gone"),
+        ("#end", "index.html#gone", "index.html: no such place: index.html#gone"),
+        ('alt="edges"', "", "index.html: no alternative text: a.png"),
+        ("xx</b>", "xx</b>  yy", "index.html: 104 characters where 101 fit: x"),
+        ("xx</pre>", "xxx</pre>", "index.html: 97 characters where 96 fit: x"),
+    ],
+)
+def test_a_planted_error_fails_the_checks(tmp_path, sound, planted, complaint):
+    found = complaints(tmp_path, SOUND.replace(sound, planted))
+    assert len(found) == 1
+    assert found[0].startswith(complaint)
+
+
+def test_figures_need_a_command_that_measures_them(tmp_path):
+    paragraph, table = complaints(tmp_path, SOUND.replace("python", "by hand"))
+    assert "the figures of: It took 3 s" in paragraph
+    assert table.endswith("the table that begins with: 1.05")
+
+
+def test_the_map_of_the_site_has_every_page(tmp_path):
+    found = complaints(tmp_path, SOUND, index="[First page](first.html)")
+    assert found == ["llms.txt leaves out index.html", "llms.txt: no such page: first.html"]

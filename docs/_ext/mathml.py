@@ -55,16 +55,17 @@ def parts(row):
 
 def in_parts(latex):
     """A displayed formula as HTML, which breaks into lines where the screen is narrow."""
-    row = ElementTree.fromstring(to_mathml(latex, "block"))[0]
-    html = []
-    for elements in parts(row):
-        math = ElementTree.Element(f"{{{MATHML}}}math", displaystyle="true")
+    wholes = []
+    for elements in parts(ElementTree.fromstring(to_mathml(latex, "block"))[0]):
         wide = elements[0].tag == f"{{{MATHML}}}mspace"
+        if wide or not wholes:
+            wholes.append([])
+        math = ElementTree.Element(f"{{{MATHML}}}math", displaystyle="true")
         math.extend(elements[wide:])
-        if sign(math[0]) in OPERATORS and html:
+        if wholes[-1] and sign(math[0]) in OPERATORS:
             math[0].set("form", "infix")  # not the sign of a number, though it stands first
-        html.append((" " if wide else "<wbr>") + ElementTree.tostring(math, encoding="unicode"))
-    return "".join(html).removeprefix("<wbr>")
+        wholes[-1].append(ElementTree.tostring(math, encoding="unicode"))
+    return " ".join(f'<span class="whole">{"<wbr>".join(whole)}</span>' for whole in wholes)
 
 
 def visit_inline(self, node):
