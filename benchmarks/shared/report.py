@@ -12,7 +12,17 @@ from threadpoolctl import threadpool_info
 
 from shared.measure import Disturbance
 
-PACKAGES = ["numpy", "scipy", "scikit-learn", "skl-sae", "torch", "jax", "optax", "onnxruntime"]
+PACKAGES = [
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "skl-sae",
+    "torch",
+    "jax",
+    "optax",
+    "onnxruntime",
+    "pyod",
+]
 
 
 @dataclass
