@@ -351,9 +351,10 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         unexplained, total = _combined(self._over_chunks("_variations", X, weights))
         if not np.isfinite(unexplained):
             return -np.inf
-        if total == 0:
+        if total < np.finfo(float).tiny:
             return float(unexplained == 0)
-        return 1 - unexplained / total
+        with np.errstate(over="ignore"):
+            return 1 - unexplained / total
 
     @property
     def _activations(self):

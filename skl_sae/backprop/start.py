@@ -32,12 +32,13 @@ class Columns(NamedTuple):
         """Those of rows (a matrix of any kind), whose values are cut to ``limits`` before."""
         s = np.ones(rows.shape[0]) if s is None else s.astype(float)
         blocks, start = [], 0
-        for block in chunks(rows):
+        for block in chunks(rows) if issparse(rows) else chunks(rows, 2**20):
             weights = s[start : start + block.shape[0]]
             start += block.shape[0]
             if (some := weights > 0).any():  # the squares of a row without weight may overflow
                 of_block = cls._of_sparse if issparse(block) else cls._of_block
-                blocks.append(of_block(_cut(block[some], limits), weights[some]))
+                block = block if some.all() else block[some]
+                blocks.append(of_block(_cut(block, limits), weights[some]))
         return reduce(cls.joined, blocks)
 
     @property
