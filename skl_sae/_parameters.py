@@ -52,7 +52,7 @@ L-BFGS ([2]_) or nonlinear conjugate gradients of SciPy, Adam ([7]_) or gradient
 Largest number of iterations, 1500 by "auto". An iteration on a share of the rows (see
 ``growing_samples``) counts by that share. With mini-batches the number of epochs, over
 which the steps grow at first and then shrink to nothing; "auto" is as many as make 2,000
-steps, but 20 at least and 500 at most.""",
+steps, but 20 at least and 200 at most.""",
     ),
     "tol": Parameter(
         [NOT_NEGATIVE],

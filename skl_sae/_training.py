@@ -25,7 +25,7 @@ BY_STEPS = ("adam", "sgd")
 # autoencoders, and the share of them where no step is the last.
 BATCH_SIZE = 200
 ITERATIONS = 1500
-STEPS, LEAST_EPOCHS, MOST_EPOCHS = 2000, 20, 500
+STEPS, LEAST_EPOCHS, MOST_EPOCHS = 2000, 20, 200
 ADAM_RATE, ADAM_RATE_OF_AUTOENCODERS, FOR_EVER = 0.01, 0.02, 1 / 10
 
 # Rows that tell the step length of gradient descent.

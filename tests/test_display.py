@@ -210,7 +210,8 @@ def test_loss_curve_with_early_stopping():
     best = int(net.validation_scores_.argmax()) + 1
     assert display.best_.get_xdata() == [best]
     assert display.best_.get_ydata() == [net.best_validation_score_]
-    assert legend_of(display) == [f"best in iteration {best}"]
+    assert_array_equal(display.validation_loss_line_.get_ydata(), net.validation_loss_curve_)
+    assert legend_of(display) == ["J of validation rows", f"best in iteration {best}"]
 
 
 def test_a_fit_that_ended_on_a_sample_says_so():
