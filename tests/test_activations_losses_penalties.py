@@ -51,6 +51,17 @@ def test_range_and_steepest_slope(name):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ACTIVATIONS)
+def test_no_value_is_out_of_range(name, dtype):
+    """Not by a rounding either."""
+    positive = np.logspace(-3, 30, 20_001)
+    A = np.concatenate([-positive, positive])[np.newaxis].astype(dtype)
+    ACTIVATIONS[name](A, np.empty_like(A))
+    low, high = RANGES[name]
+    assert low <= A.min() <= A.max() <= high
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_of_huge_values_is_finite(name, dtype):
     A = np.array([[-1e30, -1e3, 1e3, 1e30]], dtype)
     slope = np.empty_like(A)

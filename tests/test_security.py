@@ -38,6 +38,7 @@ STANDARD = {
     "typing",
     "uuid",
     "warnings",
+    "weakref",
 }
 INSTALLED = {"joblib", "numpy", "scipy", "sklearn", "threadpoolctl"}
 OPTIONAL = {"dask", "distributed", "matplotlib", "onnx", "onnxruntime", "pandas", "skl2onnx"}

@@ -67,8 +67,8 @@ def _tanh_of_positive(Z, out):
     np.minimum(Z, limit, out=Z)
     np.expm1(Z, out=out)  # E: tanh = E / (E + 2), and logistic(-2Z) = 1 / (E + 2)
     np.add(out, 2, out=Z)
+    out /= Z  # a product with 1 / Z could round to more than 1
     np.divide(1, Z, out=Z)
-    out *= Z
     return out
 
 
