@@ -144,9 +144,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data. float32 stays float32, other numbers become float64. All is
             read or converted a few rows at a time: a memory-mapped file may be larger than
-            the memory. Wide sparse rows are multiplied by their entries. The rows of a dask array or dataframe stay on its
-            workers, without `class_weight`, `early_stopping`, `pretraining`, `batch_size`
-            and several labels for a row.
+            the memory. Wide sparse rows are multiplied by their entries. The rows of a dask
+            array or dataframe stay on its workers, without `class_weight`, `early_stopping`,
+            `pretraining`, `batch_size` and several labels for a row.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels, a 0/1 matrix of labels, or real targets; in dask's collections or not
             where X is one.
