@@ -61,7 +61,7 @@ def save(display, name):
     """Save the picture of a script; sphinx-gallery takes its own."""
     if "sphinx_gallery" not in sys.modules:
         path = Path(os.environ.get("SKL_SAE_PICTURES", ".")) / name
-        display.figure_.savefig(path, dpi=100)
+        display.figure_.savefig(path, dpi=150)
         print(f"saved {path}")
 
 

@@ -98,17 +98,19 @@ def plot(curves, problem, aims, path):
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    fig, ax = plt.subplots(figsize=(7, 4.5), layout="constrained")
-    for name, (seconds, values) in curves.items():
-        ax.loglog(seconds, values, label=name, lw=2.5 if name.startswith("ours") else 1)
+    fig, ax = plt.subplots(figsize=(9, 4.5), layout="constrained")
+    ax.set_prop_cycle(color=plt.colormaps["tab20"].colors)
+    by_end = sorted(curves, key=lambda name: -curves[name][1][-1])  # the order at the right edge
+    for name in by_end:
+        ax.loglog(*curves[name], label=name, lw=2.5 if name.startswith("ours") else 1)
     for value in aims.values():
         ax.axhline(value, color="grey", lw=0.5, ls=":")
     lowest, top = min(values[-1] for _, values in curves.values()), 2 * problem.plateau
     ax.set(xlabel="seconds", ylabel="lowest value so far", ylim=(0.95 * lowest, top))
     ax.set_xlim(left=min(time_to(curve, top) for curve in curves.values()))
     ax.set_title(problem.title, fontsize="medium")
-    ax.legend(fontsize="small")
-    fig.savefig(path, dpi=150)
+    fig.legend(loc="outside right center", fontsize="small")
+    fig.savefig(path, dpi=200)
     plt.close(fig)
 
 

@@ -30,9 +30,11 @@ def save_curve(curves, title, path):
         return
     from matplotlib.figure import Figure
 
-    fig = Figure(figsize=(7.5, 4.8), layout="constrained")
+    fig = Figure(figsize=(9, 4.8), layout="constrained")
     ax = fig.subplots()
-    for name, by_n in curves.items():
+    by_end = sorted(curves, key=lambda name: np.mean(list(curves[name].values())[-1]))
+    for name in by_end:  # the order at the right edge
+        by_n = curves[name]
         errors = [100 * (1 - np.array(scores)) for scores in by_n.values()]
         means = [e.mean() for e in errors]
         bars = [e.std(ddof=1) / np.sqrt(len(e)) if len(e) > 1 else 0 for e in errors]
@@ -45,6 +47,6 @@ def save_curve(curves, title, path):
     ax.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     ax.set_title(title)
     ax.grid(which="both", alpha=0.3)
-    ax.legend(fontsize="small")
-    fig.savefig(path, dpi=150)
+    fig.legend(loc="outside right center", fontsize="small")
+    fig.savefig(path, dpi=200)
     print(f"saved {path}", flush=True)

@@ -44,9 +44,9 @@ def logistic(Z, slope, s=None):
 
 
 def tanh(Z, slope, s=None):
-    """A = tanh(Z); f' = 1 - A**2, written 2 q (1 + |A|) so that it survives saturation.
+    """A = tanh(Z); f' = 1 - A**2, written ``2 q (1 + |A|)`` so that it survives saturation.
 
-    Here q is the smaller of both sides of the unit, logistic(-2|Z|).
+    Here q is the smaller of both sides of the unit, ``logistic(-2|Z|)``.
     """
     q = np.abs(Z)
     np.copysign(_tanh_of_positive(q, out=slope), Z, out=Z)
