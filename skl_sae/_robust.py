@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # The share of the rows, the farthest ones, that the normal distribution is not fitted to.
-TRIMMED = 0.4
+TRIMMED = 0.2
 
 # The share of the mean variance in each variance: it bounds the inverse of the covariance, also
 # where there are more columns than rows.

@@ -42,10 +42,6 @@ FEWEST_UNITS, MOST_UNITS = 2, 64
 # max_samples="auto": at most so many rows, and half of them.
 AUTO_SAMPLES = 256
 
-# How much the code counts, the residual counting one. More of the anomalies of public data show in
-# the code; with the residual left out, rows that break a rule among the columns are not found.
-CODE_WEIGHT = 2
-
 # Scaled values are cut here, so that their squares do not overflow.
 LARGEST = 1e100
 
@@ -107,7 +103,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
 
     .. math::
 
-        -\frac1M \sum_m \left[2 \log(1 + q_m(a_m(x)))
+        -\frac1M \sum_m \left[\log(1 + q_m(a_m(x)))
             + \log(1 + q_m(x - \hat x_m))\right] .
 
     A member is not asked about rows that it was fitted to. So scores of training rows are
@@ -145,7 +141,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
 
     Notes
     -----
-    The mean and the covariance of codes and residuals are those of the three fifths of the rows
+    The mean and the covariance of codes and residuals are those of the four fifths of the rows
     that lie nearest, so that anomalies in the training data count less ([3]_); the
     covariance is shrunk by 1 % to a multiple of the identity, so that there may be more
     columns than rows. Small samples, an ensemble of several sizes: see [1]_ and [2]_.
@@ -240,7 +236,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            The scores, at most 0; -3 log 2 for a row as far out as rows are on average.
+            The scores, at most 0; -2 log 2 for a row as far out as rows are on average.
         """
         return self._mean(_Member.score, self._check_input(X))
 
@@ -433,13 +429,13 @@ class _Member:
         """The score of each row."""
         code, residual = _code_and_residual(self.autoencoder, Z)
         of_code, of_residual = self.code.distance(code), self.residual.distance(residual)
-        return -CODE_WEIGHT * np.log1p(of_code) - np.log1p(of_residual)
+        return -np.log1p(of_code) - np.log1p(of_residual)
 
     def feature_scores(self, Z):
         """The parts of the score: see `SparseAutoencoderDetector.feature_scores`."""
         code, residual = _code_and_residual(self.autoencoder, Z)
         parts = _shared_out(np.multiply(*self.residual.pull(residual)))
-        return parts + CODE_WEIGHT * _shared_out(self._of_code(Z, code))
+        return parts + _shared_out(self._of_code(Z, code))
 
     def _of_code(self, Z, code):
         """The parts of the distance of the code; the centre x₀ is zero."""
