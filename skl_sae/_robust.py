@@ -51,14 +51,14 @@ def center_and_scale(X, s):
     """Mean and standard deviation of each column, with its values cut to where most of them lie.
 
     The scale is never zero: where the cut column does not vary it is that of the whole column, and
-    where that is constant its size, or one.
+    where that is constant a tenth of its size, or of one.
     """
     low, high = quantiles(X, s, CUT, 1 - CUT)
     center, scale = _mean_and_deviation(np.clip(X, low, high), s)
     if (still := low == high).any():
         center[still], scale[still] = _mean_and_deviation(X[:, still], s)
-    scale[scale == 0] = np.abs(center[scale == 0])
-    return center, np.where(scale > 0, scale, 1)
+    size = np.where(center == 0, 1, np.abs(center))
+    return center, np.where(scale > 0, scale, size / 10)
 
 
 def _mean_and_deviation(X, s):

@@ -72,7 +72,7 @@ def test_it_finds_what_an_isolation_forest_does_not():
     forest = IsolationForest(random_state=0).fit(train[:200])
     ours = detector().fit(train[:200])
     assert roc_auc_score(labels, ours.score_samples(test)) > 0.9
-    assert roc_auc_score(labels, forest.score_samples(test)) < 0.8
+    assert roc_auc_score(labels, forest.score_samples(test)) < 0.65
 
 
 def test_tumours():
