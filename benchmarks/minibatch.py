@@ -16,6 +16,7 @@ comparison run in turn, on the same rows in float32.
 
 import time
 import warnings
+from itertools import chain
 from statistics import median
 
 import numpy as np
@@ -91,7 +92,7 @@ def image_sets(options):
     if options.data:
         for name, file in (("Fashion-MNIST", "fashion_mnist.npz"), ("digits", "mnist10k.npz")):
             data = np.load(options.data / file)
-            n = int(data["n_train"])
+            n = int(data["n_train"]) or 4 * len(data["X"]) // 5
             X, y = (data["X"] / 255).astype(np.float32), data["y"].astype(int)
             yield name, X[:n], y[:n], X[n:], y[n:]
 
@@ -195,7 +196,7 @@ def raced(options, activation, data):
 
 def race(options):
     table = []
-    for name, *data in (*image_sets(options), *wide_sets()):
+    for name, *data in chain(image_sets(options), wide_sets()):
         for activation in ("relu", "tanh"):
             if not wanted(f"{name} {activation}", options):
                 continue
