@@ -92,8 +92,11 @@ def image_sets(options):
     if options.data:
         for name, file in (("Fashion-MNIST", "fashion_mnist.npz"), ("digits", "mnist10k.npz")):
             data = np.load(options.data / file)
-            n = int(data["n_train"]) or 4 * len(data["X"]) // 5
             X, y = (data["X"] / 255).astype(np.float32), data["y"].astype(int)
+            n = int(data["n_train"])
+            if n == 0:  # sorted by label
+                order = np.random.default_rng(0).permutation(len(X))
+                X, y, n = X[order], y[order], 4 * len(X) // 5
             yield name, X[:n], y[:n], X[n:], y[n:]
 
 
