@@ -40,7 +40,7 @@ FITS = {
     "exact output": clone(SAE).set_params(output_activation="identity"),
     "growing samples": clone(SAE).set_params(growing_samples=True, max_iter=4),
     "cg": clone(NET).set_params(solver="cg"),
-    "mini-batches": clone(NET).set_params(solver="sgd", batch_size=200),
+    "mini-batches": clone(NET).set_params(solver="sgd", learning_rate=0.1),
     "adam": clone(NET).set_params(solver="adam", max_iter=3),
     "classifier": clone(NET).set_params(hidden_layer_sizes=(7, 5), n_init=2),
     "early stopping": clone(NET).set_params(early_stopping=True),
@@ -174,7 +174,7 @@ def test_rows_at_odd_bytes_reach_the_products_aligned(monkeypatch):
 
 COUNTS = np.random.default_rng(0).integers(0, 4, size=200)
 ORDER = np.random.default_rng(1).permutation(np.repeat(np.arange(200), COUNTS))
-AT_RANDOM = ["mini-batches", "early stopping"]  # these draw rows
+AT_RANDOM = ["mini-batches", "adam", "early stopping"]  # these draw rows
 
 
 def weighted_and_repeated(name, rows):
@@ -218,7 +218,8 @@ FITTED = {
     "exact output": (1.1783028992398594, 0.05450994086457678),
     "growing samples": (1.0991457919981964, 0.09856993034568841),
     "cg": (0.7897781178876108, 0.13976892363084556),
-    "mini-batches": (1.4192320760866928, 0.2491174126556695),
+    "mini-batches": (0.7120466285195954, 0.06443430529676077),
+    "adam": (1.8512673503304484, 0.303168083269439),
     "classifier": (1.0842086529762536, 0.2388716752196897),
     "early stopping": (0.8270007926891705, 0.41545030165765573),
     "pretraining": (1.3464396537812382, 0.08330279420402827),
