@@ -121,19 +121,20 @@ def minimised(objective, theta0, rng, options, on_iteration=watch_nothing):
     if options.solver in BY_STEPS and options.learning_rate is None:
         rate = _learning_rate(objective, theta0, rng, options)
         options = options._replace(learning_rate=rate)
+    by_steps = options.solver in BY_STEPS
+    known = {"learning_rate": options.learning_rate if by_steps else None}
     result = minimise(
         objective,
         theta0,
         solver=options.solver,
-        on_iteration=on_iteration,
+        on_iteration=lambda so_far: on_iteration(so_far._replace(**known)),
         max_iter=options.max_iter,
         tol=options.tol,
         patience=options.patience,
         baseline=objective.baseline,
         **_own_options(objective, rng, options),
     )
-    by_steps = options.solver in BY_STEPS
-    return result._replace(learning_rate=options.learning_rate if by_steps else None)
+    return result._replace(**known)
 
 
 def _own_options(objective, rng, options):
