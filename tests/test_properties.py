@@ -33,6 +33,7 @@ from skl_sae.exceptions import CollapseWarning
 # What a fit may say of data and parameters that are valid each on its own.
 REFUSALS = (
     r"can't be fitted: the objective is .*Scale the data",
+    r"can't be fitted: float(32|64), the dtype of X, does not hold numbers as large as y",
     r"early_stopping",
     r"test_size|least populated class|resulting train set|number of classes",
 )
