@@ -33,9 +33,9 @@ def squared_error(Z, Y, scratch, f):
 def log_loss_logistic(Z, Y, scratch):
     """L = -sum_k [y log a + (1 - y) log(1 - a)], a = logistic(z); delta = a - y.
 
-    Written ``([z > 0] - y) z + log(1 + e)``, e = exp(-|z|): no term is negative or overflows, so
-    that it is exact at saturation. So is delta, ``[z > 0] - y`` less or more e / (1 + e). Targets
-    are probabilities: outside [0, 1] the nearer end is meant.
+    Written ``([z > 0] - y) z + log(1 + e)``, ``e = exp(-|z|)``: no term is negative or overflows,
+    so it is exact at saturation. So is delta, ``[z > 0] - y`` less or more ``e / (1 + e)``.
+    Targets are probabilities: outside [0, 1] the nearer end is meant.
     """
     Y = np.clip(Y, 0, 1)
     Y -= ~np.signbit(Z)
