@@ -126,6 +126,7 @@ def _less_decay(estimator):
     return f"; decrease {' and '.join(less)}" if less else ""
 
 
+@np.errstate(all="ignore")  # what overflows is no sign of success
 def warn_if_collapsed(sae, objective, result):
     """Warn where an autoencoder is no better than the mean, or most of its units stand still.
 

@@ -22,7 +22,7 @@ def weight_decay(coefs, lam, out=None):
     gradient : list of ndarray of shape (n_in, n_out)
     """
     lams = np.broadcast_to(lam, len(coefs)).tolist()  # as Python's floats they keep float32
-    value = 0.5 * sum(lam * np.vdot(W, W) for lam, W in zip(lams, coefs))
+    value = 0.5 * sum(lam * float(np.vdot(W, W)) for lam, W in zip(lams, coefs))
     out = [None] * len(coefs) if out is None else out
     return value, [np.multiply(W, lam, out=G) for lam, W, G in zip(lams, coefs, out)]
 
