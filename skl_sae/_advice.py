@@ -126,7 +126,6 @@ def _less_decay(estimator):
     return f"; decrease {' and '.join(less)}" if less else ""
 
 
-@np.errstate(all="ignore")  # what overflows is no sign of success
 def warn_if_collapsed(sae, objective, result):
     """Warn where an autoencoder is no better than the mean, or most of its units stand still.
 
@@ -148,7 +147,7 @@ def warn_if_collapsed(sae, objective, result):
         return False
     k = STEEPNESS.get(objective.network.activation, 1)
     n_units, still = len(sae.std_activation_), int(np.sum(sae.std_activation_ < STILL * k))
-    left = _misfit(sae, result.value, k) / objective.baseline
+    left = _misfit(sae, result.value, k, objective.baseline)
     if left <= 1 - LEARNED and 2 * still <= n_units:
         return False
     text = f"{type(sae).__name__}: {still} of {n_units} hidden units give every row the same "
@@ -157,13 +156,14 @@ def warn_if_collapsed(sae, objective, result):
     return True
 
 
-def _misfit(sae, value, k):
-    """The mean loss: J without its penalties."""
-    decay, _ = weight_decay(sae.coefs_, sae.lam)
-    if sae.beta == 0:
-        return value - decay
-    on = (sae.mean_activation_.astype(float) + k - 1) / k
-    return value - decay - sae.beta * kl_sparsity(on, 1 - on, sae.rho, floor=1e-30)[0]
+@np.errstate(all="ignore")  # what overflows is no sign of success
+def _misfit(sae, value, k, baseline):
+    """The mean loss, which is J without its penalties, as a multiple of the baseline."""
+    value -= weight_decay(sae.coefs_, sae.lam)[0]
+    if sae.beta > 0:
+        on = (sae.mean_activation_.astype(float) + k - 1) / k
+        value -= sae.beta * kl_sparsity(on, 1 - on, sae.rho, floor=1e-30)[0]
+    return value / baseline
 
 
 def _cause(sae, objective, result):
