@@ -131,15 +131,22 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
 
 
 def find_network(estimator, caller):
-    """The steps before the first estimator of this package, or None, and that estimator."""
+    """The steps before the first network of this package, or None, and that network."""
+    return find_step(
+        estimator, BackpropEstimator, f"{caller} takes a fitted SparseAutoencoder or MLPBackprop"
+    )
+
+
+def find_step(estimator, kind, takes):
+    """The same for a kind of estimator; ``takes`` begins the sentence that refuses all else."""
     steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
     for i, (_, step) in enumerate(steps):
         step = step.estimator if isinstance(step, FrozenEstimator) else step
-        if isinstance(step, BackpropEstimator):
+        if isinstance(step, kind):
             return (estimator[:i] if i else None), step
     raise TypeError(
-        f"{caller} takes a fitted SparseAutoencoder or MLPBackprop, or a Pipeline with one, "
-        f"not a {type(estimator).__name__}; of a search take its best_estimator_."
+        f"{takes}, or a Pipeline with one, not a {type(estimator).__name__}; "
+        "of a search take its best_estimator_."
     )
 
 

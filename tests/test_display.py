@@ -429,7 +429,7 @@ def test_feature_scores_of_a_pipeline_and_of_numbers(wine_detector):
         display.plot(n_bars=0)
     with pytest.raises(ValueError, match="has 1 names, but there are 2 features"):
         FeatureScoresDisplay([[1.0, -2.0]], feature_names=["a"]).plot()
-    with pytest.raises(TypeError, match="takes a SparseAutoencoderDetector, or a Pipeline"):
+    with pytest.raises(TypeError, match="takes a fitted SparseAutoencoderDetector, or a Pipeline"):
         FeatureScoresDisplay.from_estimator(SAE, X)
     with pytest.raises(NotFittedError):
         FeatureScoresDisplay.from_estimator(SparseAutoencoderDetector(), X)

@@ -199,9 +199,7 @@ def _output_gradient(moments, total_weight, decoder):
 def _joined(network, hidden, of_output, code):
     """One vector of the gradients by the hidden layers and by the output layer."""
     coefs, intercepts = network.hidden.views(hidden)
-    if (
-        network.tied
-    ):  # -CᵀX is in the gradient of the weights, and so its ones in that of the biases
+    if network.tied:  # -CᵀX is in the gradient of the weights, its ones in that of the biases
         intercepts[0] += code
     of_W, of_b = of_output
     return np.concatenate([np.ravel(part) for part in [*coefs, of_W, *intercepts, of_b]])

@@ -3,10 +3,10 @@
 from numbers import Integral
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_array
 
 from ..detector import SparseAutoencoderDetector
+from ..diagnostics import find_step
 from .images import ImageDisplay, names_of_features
 from .shared import BLUE, ORANGE
 
@@ -86,14 +86,8 @@ class FeatureScoresDisplay(ImageDisplay):
         TypeError
             The estimator is no detector.
         """
-        before, detector = None, estimator
-        if isinstance(estimator, Pipeline):
-            before, detector = estimator[:-1] if len(estimator) > 1 else None, estimator[-1]
-        if not isinstance(detector, SparseAutoencoderDetector):
-            raise TypeError(
-                "FeatureScoresDisplay.from_estimator takes a SparseAutoencoderDetector, or a "
-                f"Pipeline that ends with one, not {detector!r}."
-            )
+        takes = "FeatureScoresDisplay.from_estimator takes a fitted SparseAutoencoderDetector"
+        before, detector = find_step(estimator, SparseAutoencoderDetector, takes)
         scores = detector.feature_scores(X if before is None else before.transform(X))
         if feature_names is None:
             feature_names = names_of_features(before, detector)
