@@ -140,8 +140,19 @@ def with_checks(estimators):
     return pytest.mark.parametrize(names, list(checks), **mark.kwargs)
 
 
-@with_checks([*AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC, *TRANSFORMERS, *DETECTORS])
+# A third of them at once; the others wait for the slow tests.
+UNUSUAL = [*AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC]
+AT_ONCE = UNUSUAL[::3]
+
+
+@with_checks([*AT_ONCE, *TRANSFORMERS, *DETECTORS])
 def test_check_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@with_checks([estimator for estimator in UNUSUAL if estimator not in AT_ONCE])
+def test_check_estimator_with_other_parameters(estimator, check):
     check(estimator)
 
 
