@@ -149,7 +149,7 @@ def _own_options(objective, rng, options):
             return own
         batches = Batches(objective, options.batch_size, rng, options.shuffle)
         return own | {"batches": batches, "anneal": options.anneal}
-    own = {"unit": objective.unit}
+    own = {"coordinates": objective.coordinates}
     if options.solver == "lbfgs":
         own["history_size"] = options.history_size
         own["eps"] = ROUNDING[objective.rows.dtype.itemsize]

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .activations import ACTIVATIONS, STEEPNESS
+from .coordinates import Coordinates
 from .lean import Decoder, LeanPass, loss_sums
 from .losses import target_range
 from .network import Network
@@ -20,7 +21,7 @@ from .passes import CodePass, LossPass, ValuePass
 from .penalties import kl_sparsity, weight_decay
 from .projection import solve_output
 from .rows import Rows
-from .start import best_constant, power_of_two, start_biases
+from .start import best_constant, mean_inputs, power_of_two, start_biases
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,7 @@ class Objective:
         gradient : ndarray of shape (n_params,)
         """
         with np.errstate(all="ignore"):
-            decayed, intercepts = self._layout.unpack(theta)
+            decayed, intercepts = self.layout.unpack(theta)
             coefs = [W.astype(self.rows.dtype, copy=False) for W in decayed]
             intercepts = [b.astype(self.rows.dtype, copy=False) for b in intercepts]
             rates, moments, reference = [], None, None
@@ -89,10 +90,10 @@ class Objective:
             decay, decay_gradient = weight_decay(decayed, self.lam)
             gradient = sums.gradient
             gradient /= self.rows.total_weight
-            for total, part in zip(self._layout.views(gradient)[0], decay_gradient):
+            for total, part in zip(self.layout.views(gradient)[0], decay_gradient):
                 total += part
             misfit = float(sums.loss / self.rows.total_weight)
-            return misfit + decay + sparsity, self._layout.fold(gradient)
+            return misfit + decay + sparsity, self.layout.fold(gradient)
 
     def value(self, theta):
         """J(theta) alone, for a third of the work."""
@@ -118,7 +119,7 @@ class Objective:
         if not self.variable_projection:
             return theta
         coefs, intercepts = self.network.unpack(theta)
-        return self._layout.pack(coefs[:-1], intercepts[:-1])
+        return self.layout.pack(coefs[:-1], intercepts[:-1])
 
     def expand(self, theta):
         """All parameters, the best output layer included."""
@@ -126,7 +127,7 @@ class Objective:
             return theta
         if not np.array_equal(self._last.get("theta"), theta):
             self(theta)
-        coefs, intercepts = self._layout.unpack(theta)
+        coefs, intercepts = self.layout.unpack(theta)
         W, b = self._last["output"]
         return self.network.pack([*coefs, W], [*intercepts, b])
 
@@ -137,13 +138,25 @@ class Objective:
         """Random weights as in the tutorial, and biases from the data: see `start`."""
         coefs, _ = self.network.unpack(self.network.initialise(rng) * self._spread)
         z, _ = self.best_constant
-        mean, rho = self._columns.mean, self.rho if self.beta > 0 else None
-        return self.network.pack(coefs, start_biases(self.network, coefs, mean, rho, z))
+        mean = self._columns.mean
+        return self.network.pack(coefs, start_biases(self.network, coefs, mean, self._rate, z))
+
+    @property
+    def _rate(self):
+        """The mean activation at which hidden units start, if they are to have one."""
+        return self.rho if self.beta > 0 else None
 
     @property
     def baseline(self):
         """J₀, the objective of the best constant output: weights 0, each code at ρ."""
         return self.best_constant[1]
+
+    @property
+    @np.errstate(all="ignore")
+    def coordinates(self):
+        """In which a solver that learns the curvature sees theta."""
+        origins = mean_inputs(self.network, self._columns, self._rate)
+        return Coordinates(self.network, self.unit, tuple(origins))
 
     @property
     def unit(self):
@@ -248,7 +261,7 @@ class Objective:
         It adds the same β KL' / k to the delta of every row before f', so that it can be
         taken out of the sum: dJ/dW of the first layer gains Xᵀ(s f') times it.
         """
-        W, b = self._layout.views(sums.gradient)
+        W, b = self.layout.views(sums.gradient)
         of_W, of_b = self.network.hidden.views(sums.slopes)
         W[0] += of_W[0] * code_gradients[0]
         b[0] += of_b[0] * code_gradients[0]
@@ -274,7 +287,7 @@ class Objective:
         return linear and shape and self.rows.stay_sparse
 
     @property
-    def _layout(self):
+    def layout(self):
         """The network whose parameters theta holds."""
         return self.network.hidden if self.variable_projection else self.network
 

@@ -10,8 +10,12 @@ from itertools import chain
 import numpy as np
 import scipy.optimize
 
+from .coordinates import Coordinates
 from .descent import adam, sgd
 from .endings import Convergence, Result
+
+# theta itself.
+PLAIN = Coordinates()
 
 # Growing samples: shares of the rows, and what ends a stage on a part of them.
 SHARES = (1 / 32, 1 / 8, 1 / 2)
@@ -82,7 +86,7 @@ def lbfgs(
     eps=2.2e-16,
     stages=(),
     baseline=0.0,
-    unit=None,
+    coordinates=PLAIN,
 ):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
@@ -101,8 +105,8 @@ def lbfgs(
         after the other: see `_in_stages`.
     tol, patience, baseline
         See `Convergence`; SciPy sees J divided by its size.
-    unit : ndarray of shape (n_params,), default=None
-        What counts as one for each parameter: SciPy sees theta / unit. None means 1.
+    coordinates : Coordinates
+        In which SciPy sees theta.
     """
     rule = Convergence(tol, patience, baseline)
     on_others = []  # of each stage, whether it is not on all rows and weights
@@ -116,7 +120,7 @@ def lbfgs(
             "maxiter": max_iter,
             "maxfun": 100 * max_iter,  # a limit of its own in SciPy: never the first one
         }
-        scipy_run = _ScipyRun(each, rule, on_iteration, before, slack, unit)
+        scipy_run = _ScipyRun(each, rule, on_iteration, before, slack, coordinates)
         return scipy_run(theta0, "L-BFGS-B", options)
 
     stages = chain(stages, [(1, objective)])
@@ -211,19 +215,29 @@ def most_on_samples():
     return sum(int(STAGE_WORK / share) for share in SHARES)
 
 
-def cg(objective, theta0, *, max_iter, tol, on_iteration, patience=25, baseline=0.0, unit=None):
+def cg(
+    objective,
+    theta0,
+    *,
+    max_iter,
+    tol,
+    on_iteration,
+    patience=25,
+    baseline=0.0,
+    coordinates=PLAIN,
+):
     """SciPy's nonlinear conjugate gradients (Polak and Ribière); see `lbfgs`."""
     rule = Convergence(tol, patience, baseline)
-    run = _ScipyRun(objective, rule, on_iteration, [], 0.0, unit)
+    run = _ScipyRun(objective, rule, on_iteration, [], 0.0, coordinates)
     return run(theta0, "CG", {"norm": np.inf, "maxiter": max_iter})
 
 
 class _ScipyRun:
-    """A run of one of SciPy's solvers, which sees J / size as a function of theta / unit.
+    """A run of one of SciPy's solvers, which sees J / size in coordinates of its own.
 
     Parameters
     ----------
-    objective, on_iteration, unit
+    objective, on_iteration, coordinates
         As in `lbfgs`.
     rule : Convergence
         Ends the run.
@@ -233,14 +247,14 @@ class _ScipyRun:
         Share of the value at the start by which the end may lie above it.
     """
 
-    def __init__(self, objective, rule, on_iteration, before, slack, unit):
+    def __init__(self, objective, rule, on_iteration, before, slack, coordinates):
         self.objective, self.rule, self.before = objective, rule, before
         self.on_iteration = on_iteration
         self.slack, self.size, self.tol = slack, rule.size, rule.tol
         reduce, self.expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
         self.reduce = reduce
-        self.unit = 1.0 if unit is None else reduce(unit)
-        self.slope_unit = self.unit / self.size
+        network = getattr(objective, "layout", None)
+        self.coordinates = coordinates._replace(network=network, unit=reduce(coordinates.unit))
         self.curve, self.n_evaluations = [], 0
         self.start, self.steepness, self.converged = np.nan, np.inf, False
 
@@ -249,7 +263,7 @@ class _ScipyRun:
         options = options | {"gtol": FLAT * self.tol}
         found = scipy.optimize.minimize(
             self.evaluate,
-            self.reduce(theta0) / self.unit,
+            self.coordinates.of(self.reduce(theta0)),
             jac=True,
             method=method,
             options=options,
@@ -272,17 +286,18 @@ class _ScipyRun:
         """All parameters, the best ones in place of those that are solved for."""
         return np.array(self.expand(self.reduce(theta)))
 
-    def theta_of(self, scaled):
+    def theta_of(self, x):
         """All parameters."""
-        return np.array(self.expand(scaled * self.unit))
+        return np.array(self.expand(self.coordinates.theta(x)))
 
-    def evaluate(self, scaled):
+    def evaluate(self, x):
         """The objective that SciPy sees."""
         self.n_evaluations += 1
-        value, gradient = self.objective(scaled * self.unit)
+        value, gradient = self.objective(self.coordinates.theta(x))
         if self.n_evaluations == 1:
             self.start = value
-        gradient = gradient * self.slope_unit
+        gradient = self.coordinates.gradient(gradient)
+        gradient /= self.size
         self.steepness = abs(gradient).max()
         return value / self.size, gradient
 

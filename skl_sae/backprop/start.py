@@ -19,6 +19,9 @@ from .blocks import chunks
 # A bounded output starts no nearer to the ends of its range: beyond, its slope is next to nothing.
 MARGIN = 1e-4
 
+# Rows count as centred where the squares of their mean are below this share of their variance.
+NEAR_ZERO = 1e-6
+
 
 class Columns(NamedTuple):
     """The weight of rows, and the weighted mean and variance of each of their columns."""
@@ -169,11 +172,36 @@ def start_biases(network, coefs, mean, rho, z):
     for W in coefs[:-1]:
         raw, b = a @ W, np.zeros(W.shape[1])
         if rho is not None:
-            b = logit(rho) / STEEPNESS[network.activation] - raw
+            b = _raw_code(network.activation, rho) - raw
         a = raw + b
         ACTIVATIONS[network.activation](a, np.empty_like(a))
         biases.append(b)
     return [*biases, z - a @ coefs[-1]]
+
+
+def _raw_code(activation, rho):
+    """The raw output of a hidden unit whose mean activation is ρ."""
+    return logit(rho) / STEEPNESS[activation]
+
+
+def mean_inputs(network, columns, rho):
+    """The inputs of each layer in the mean, as they are at the start; None where next to nothing.
+
+    Parameters
+    ----------
+    network : Network
+        Its hidden layers.
+    columns : Columns
+        Those of the rows.
+    rho : float or None
+        Mean activation of the hidden units; None if they start where their raw output is 0.
+    """
+    squares = float((columns.mean**2).sum())
+    away = NEAR_ZERO * columns.variance.sum() < squares < np.inf
+    code = np.array([0.0 if rho is None else _raw_code(network.activation, rho)])
+    ACTIVATIONS[network.activation](code, np.empty_like(code))
+    codes = [np.full(n, *code) if code.any() else None for n in network.sizes[1:-1]]
+    return [columns.mean if away else None, *codes]
 
 
 def power_of_two(size):

@@ -1,0 +1,64 @@
+"""The coordinates in which a solver sees the parameters: centred, and each in its own unit.
+
+    x W + b = (x - m) W + c    with    c = b + m W
+
+Here m is the mean of a layer's inputs x, or near it. The gradients by W and by c hardly depend on
+each other, while those by W and b do where m is far from 0 (LeCun, Bottou, Orr and Müller 1998,
+"Efficient BackProp"; Schraudolph 1998, "Centering neural network gradient factors"). The objective
+and its minima are the same, and the way to them is shorter.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg.blas import dger
+
+from .network import Network
+
+
+class Coordinates(NamedTuple):
+    """Where the solver's vector lies: c in place of b, then each parameter divided by its unit.
+
+    Attributes
+    ----------
+    network : Network or None
+        How the parameters lie in theta.
+    unit : ndarray of shape (n_params,) or float
+        What counts as one for each parameter.
+    origins : list of (ndarray of shape (n_in,) or None)
+        m of each layer; None leaves its biases as they are.
+    """
+
+    network: Network | None = None
+    unit: np.ndarray | float = 1.0
+    origins: tuple = ()
+
+    def of(self, theta):
+        """The solver's vector at theta."""
+        x = np.array(theta)
+        for W, b, m in self._centred(x):
+            b += m @ W
+        return np.divide(x, self.unit, out=x)
+
+    def theta(self, x):
+        """The parameters at the solver's vector."""
+        theta = x * self.unit
+        for W, b, m in self._centred(theta):
+            b -= m @ W
+        return theta
+
+    def gradient(self, gradient):
+        """The gradient by the solver's vector: dJ/dW - m dJ/db, in its units."""
+        for W, b, m in self._centred(gradient):
+            if W.flags.c_contiguous:
+                dger(-1.0, b, m, a=W.T, overwrite_a=1)  # in place
+            else:
+                dger(-1.0, m, b, a=W, overwrite_a=1)
+        return gradient * self.unit
+
+    def _centred(self, flat):
+        """Views of the weights and biases of each layer that has an origin, and that."""
+        if all(m is None for m in self.origins):
+            return []
+        layers = zip(*self.network.unpack(flat), self.origins)
+        return [layer for layer in layers if layer[-1] is not None]
