@@ -25,6 +25,7 @@ ORDER = [
     "backprop.blocks",
     "backprop.projection",
     "backprop.start",
+    "backprop.coordinates",
     "backprop.rows",
     "backprop.passes",
     "backprop.lean",
@@ -76,6 +77,7 @@ ORDER = [
 ALONE = {
     "backprop.once",
     "backprop.threads",
+    "backprop.coordinates",
     "backprop.endings",
     "backprop.gradient_check",
     "exceptions",
@@ -90,7 +92,7 @@ ALONE = {
 # The solvers know nothing of networks.
 ABOVE = {
     "backprop.descent": {"backprop.endings"},
-    "backprop.solvers": {"backprop.endings", "backprop.descent"},
+    "backprop.solvers": {"backprop.coordinates", "backprop.endings", "backprop.descent"},
 }
 
 

@@ -110,7 +110,8 @@ def objective_of(estimator, *data, **options):
     if estimator.solver in BY_STEPS:
         return objective, theta
     with np.errstate(all="ignore"):
-        return objective, theta / objective.unit * objective.unit  # as SciPy sees it
+        seen = objective.coordinates
+        return objective, seen.theta(seen.of(theta))  # as SciPy sees it
 
 
 def assert_not_above_start(estimator, *data, **options):

@@ -5,6 +5,7 @@ import pytest
 import scipy.optimize
 
 from skl_sae.backprop.activations import look_up
+from skl_sae.backprop.coordinates import Coordinates
 from skl_sae.backprop.solvers import (
     SOLVERS,
     Convergence,
@@ -265,7 +266,8 @@ def test_the_size_and_the_units_change_nothing_but_the_unit(solver, factor):
         value, gradient = rosenbrock(theta / unit)
         return factor * value, factor * gradient / unit
 
-    scaled = {"baseline": factor, "unit": unit, "max_iter": 60, "tol": 1e-6}
+    coordinates = Coordinates(unit=unit)
+    scaled = {"baseline": factor, "coordinates": coordinates, "max_iter": 60, "tol": 1e-6}
     found = minimise(other, START * unit, solver=solver, **scaled)
     np.testing.assert_array_equal(found.theta, plain.theta * unit)
     np.testing.assert_array_equal(found.loss_curve, factor * np.array(plain.loss_curve))

@@ -8,12 +8,10 @@ each other, while those by W and b do where m is far from 0 (LeCun, Bottou, Orr 
 and its minima are the same, and the way to them is shorter.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg.blas import dger
-
-from .network import Network
 
 
 class Coordinates(NamedTuple):
@@ -22,16 +20,21 @@ class Coordinates(NamedTuple):
     Attributes
     ----------
     network : Network or None
-        How the parameters lie in theta.
+        Where the parameters lie in theta.
     unit : ndarray of shape (n_params,) or float
         What counts as one for each parameter.
     origins : list of (ndarray of shape (n_in,) or None)
         m of each layer; None leaves its biases as they are.
     """
 
-    network: Network | None = None
+    network: Any = None
     unit: np.ndarray | float = 1.0
     origins: tuple = ()
+
+    def of_part(self, reduce, network):
+        """The same for some of the layers: ``reduce(theta)`` holds the parameters of a network."""
+        unit = reduce(self.unit) if np.ndim(self.unit) else self.unit
+        return self._replace(network=network, unit=unit)
 
     def of(self, theta):
         """The solver's vector at theta."""
