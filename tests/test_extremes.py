@@ -16,6 +16,7 @@ from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.penalties import kl_sparsity
 from skl_sae.backprop.rows import Rows
+from skl_sae.backprop.solvers import minimise
 from skl_sae.exceptions import CollapseWarning
 
 RNG = np.random.default_rng(0)
@@ -188,9 +189,17 @@ def test_a_line_search_over_values_that_are_not_finite_leads_no_higher():
     rows = most * np.array([[0, 0, 0]] * 3 + [[-1, 0, 1], [0, -1, -1], [0, 0, -1]], np.float32)
     rows[3, 1], rows[0, 2] = -6e14, 6e-13
     net = MLPBackpropClassifier((3,), activation="relu", loss="squared_error", random_state=1)
-    with pytest.warns(CollapseWarning, match="it found no lower value"):
-        net.set_params(max_iter=1).fit(rows, [0, 2, 2, 1, 0, 1])
-    assert net.loss_ == pytest.approx(0.927840939, rel=1e-6)  # as at the start
+    objective, _ = net._prepare(rows, [0, 2, 2, 1, 0, 1])
+    theta0 = objective.start(np.random.RandomState(1))
+    coefs, intercepts = objective.network.unpack(theta0)
+    intercepts[0][:] = 0
+    code = np.maximum(rows.mean(axis=0, dtype=float) @ coefs[0], 0)
+    intercepts[1][:] = objective.best_constant[0] - code @ coefs[1]
+    found = minimise(objective, theta0, max_iter=1, tol=1e-3, baseline=objective.baseline)
+    assert found.status == "failed"
+    assert "the objective went from" in found.message
+    assert found.value == objective(theta0)[0]
+    np.testing.assert_array_equal(found.theta, theta0)
 
 
 @quiet

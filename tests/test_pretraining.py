@@ -150,7 +150,7 @@ def test_early_stopping_pretrains_on_the_rows_that_are_not_held_out():
             return super().fit(X, y, sample_weight)
 
     template = Watched(rho=0.1, beta=0.3, lam=1e-5, max_iter=5)
-    fitted = net(pretraining=template, early_stopping=True, max_iter=5).fit(X, Y)
+    fitted = net(pretraining=template, early_stopping=True, max_iter=15).fit(X, Y)
     assert seen == [(270, 64), (270, 9)]
     assert not hasattr(fitted.pretrained_, "validation_scores_")
 

@@ -3,7 +3,7 @@ r"""The start from the data, and J₀, the objective of the best constant output
 Weights start as in the tutorial, U(-r, r). Its biases start at zero, where every unit is half
 active: a sparsity penalty first drives all of them to the same code, and a fit can stop on that
 plateau. Here they start from the means of the data: each unit of a sparse code at the mean
-activation ρ, the output at its best constant.
+activation ρ, others at a raw output of 0 for the mean row, the output at its best constant.
 """
 
 from functools import partial, reduce
@@ -160,7 +160,7 @@ def start_biases(network, coefs, mean, rho, z):
     mean : ndarray of shape (n_features,)
         The mean row: the raw output of the first layer is linear in it.
     rho : float or None
-        Mean activation of the hidden units; None leaves their biases at zero.
+        Mean activation of the hidden units; None starts them at a raw output of 0.
     z : ndarray of shape (n_outputs,)
         Raw output.
 
@@ -170,9 +170,8 @@ def start_biases(network, coefs, mean, rho, z):
     """
     a, biases = mean, []
     for W in coefs[:-1]:
-        raw, b = a @ W, np.zeros(W.shape[1])
-        if rho is not None:
-            b = _raw_code(network.activation, rho) - raw
+        raw = a @ W
+        b = _raw_code(network.activation, rho) - raw
         a = raw + b
         ACTIVATIONS[network.activation](a, np.empty_like(a))
         biases.append(b)
@@ -180,8 +179,8 @@ def start_biases(network, coefs, mean, rho, z):
 
 
 def _raw_code(activation, rho):
-    """The raw output of a hidden unit whose mean activation is ρ."""
-    return logit(rho) / STEEPNESS[activation]
+    """The raw output with which a hidden unit of mean activation ρ starts; 0 without one."""
+    return 0.0 if rho is None else logit(rho) / STEEPNESS[activation]
 
 
 def mean_inputs(network, columns, rho):
@@ -194,11 +193,11 @@ def mean_inputs(network, columns, rho):
     columns : Columns
         Those of the rows.
     rho : float or None
-        Mean activation of the hidden units; None if they start where their raw output is 0.
+        Mean activation of the hidden units; None starts them at a raw output of 0.
     """
     squares = float((columns.mean**2).sum())
     away = NEAR_ZERO * columns.variance.sum() < squares < np.inf
-    code = np.array([0.0 if rho is None else _raw_code(network.activation, rho)])
+    code = np.array([_raw_code(network.activation, rho)])
     ACTIVATIONS[network.activation](code, np.empty_like(code))
     codes = [np.full(n, *code) if code.any() else None for n in network.sizes[1:-1]]
     return [columns.mean if away else None, *codes]
