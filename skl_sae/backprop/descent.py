@@ -198,7 +198,7 @@ def _by_epochs(objective, theta, max_iter, on_iteration, rule, update, rate, bat
 
 
 def _epoch(theta, batches, update, rate, n_before):
-    """Take a step for each mini-batch, in place; return the mean of the values, and their count."""
+    """Take a step for each mini-batch, in place; return the mean value and their number."""
     values, n = [], len(batches) if hasattr(batches, "__len__") else 1
     for batch in batches():
         value, gradient = batch(theta)
