@@ -1,9 +1,9 @@
 r"""The start from the data, and J₀, the objective of the best constant output.
 
-Weights start as in the tutorial, U(-r, r). Its biases start at zero, where every unit is half
-active: a sparsity penalty first drives all of them to the same code, and a fit can stop on that
-plateau. Here they start from the means of the data: each unit of a sparse code at the mean
-activation ρ, the output at its best constant.
+Weights start as in the tutorial, U(-r, r). The tutorial's biases start at zero, where every unit
+is half active. A sparsity penalty then first drives all units to the same code, and a fit can stop
+on that plateau. Here biases start from the means of the data: each unit of a sparse code starts at
+the mean activation ρ, and the output at its best constant.
 """
 
 from functools import partial, reduce
@@ -29,7 +29,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, rows, s=None, limits=None):
-        """Those of rows (a matrix of any kind), whose values are cut to ``limits`` before."""
+        """`Columns` of rows (a matrix of any kind), after their values are cut to ``limits``."""
         s = np.ones(rows.shape[0]) if s is None else s.astype(float)
         blocks, start = [], 0
         for block in chunks(rows) if issparse(rows) else chunks(rows, 2**20):
@@ -56,7 +56,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def _of_sparse(cls, block, s):
-        """The same by the entries, and by the weight of the rows that have none."""
+        """The same from the entries, and from the weight of the rows without an entry."""
         n_rows, n_columns = block.shape
         entry_weights, at = np.repeat(s, np.diff(block.indptr)), block.indices
         sums = partial(np.bincount, at, minlength=n_columns)
@@ -69,7 +69,7 @@ class Columns(NamedTuple):
         return cls(weight, origin + mean, spread / weight)
 
     def joined(self, other):
-        """Those of both (Chan, Golub and LeVeque 1979)."""
+        """The columns of both together (Chan, Golub and LeVeque 1979)."""
         weight = self.weight + other.weight
         share, apart = other.weight / weight, other.mean - self.mean
         between = share * (1 - share) * apart**2
@@ -94,12 +94,12 @@ def best_constant(loss, output_activation, columns):
     loss, output_activation : str
         A key of `losses.LOSSES`.
     columns : Columns
-        Those of the targets.
+        `Columns` of the targets.
 
     Returns
     -------
     z : ndarray of shape (n_outputs,)
-        Its raw output, inside of the range by `MARGIN`.
+        The raw output of the constant, inside of the range by `MARGIN`.
     value : float
         J₀, the mean loss of the constant itself.
     """
@@ -177,6 +177,6 @@ def start_biases(network, coefs, mean, rho, z):
 
 
 def power_of_two(size):
-    """The power of two next to a size, to scale by it without rounding; 1 if there is none."""
+    """The power of two closest to a size, to scale without rounding; 1 if there is none."""
     exact = np.isfinite(size) and size > np.finfo(float).tiny
     return float(2.0 ** min(np.round(np.log2(size)), 1023)) if exact else 1.0
