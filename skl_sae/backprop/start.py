@@ -177,6 +177,6 @@ def start_biases(network, coefs, mean, rho, z):
 
 
 def power_of_two(size):
-    """The power of two closest to a size, to scale without rounding; 1 if there is none."""
+    """The power of two next to a size, to scale by it without rounding; 1 if there is none."""
     exact = np.isfinite(size) and size > np.finfo(float).tiny
     return float(2.0 ** min(np.round(np.log2(size)), 1023)) if exact else 1.0
