@@ -1,9 +1,9 @@
 r"""The start from the data, and J₀, the objective of the best constant output.
 
-Weights start as in the tutorial, U(-r, r). The tutorial's biases start at zero, where every unit
-is half active. A sparsity penalty then first drives all units to the same code, and a fit can stop
-on that plateau. Here biases start from the means of the data: each unit of a sparse code starts at
-the mean activation ρ, and the output at its best constant.
+Weights start as in the tutorial, U(-r, r). Its biases start at zero, where every unit is half
+active: a sparsity penalty first drives all of them to the same code, and a fit can stop on that
+plateau. Here they start from the means of the data: each unit of a sparse code at the mean
+activation ρ, the output at its best constant.
 """
 
 from functools import partial, reduce
