@@ -4,7 +4,7 @@
 
 For contributors: run it before and after a change, on a quiet machine. It takes about two
 minutes: ``--seconds`` for each of ten cases. ``--peers`` adds the textbook's code and PyTorch.
-How it is measured is told in ``compare_parts/evaluation.py``.
+``compare_parts/evaluation.py`` describes how it is measured.
 """
 
 import json

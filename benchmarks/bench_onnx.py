@@ -1,4 +1,4 @@
-"""What an exported model gives and takes: onnxruntime against NumPy, on scikit-learn's digits.
+"""Accuracy and speed of exported models: onnxruntime against NumPy, on scikit-learn's digits.
 
     python benchmarks/bench_onnx.py
 

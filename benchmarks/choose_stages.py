@@ -3,13 +3,13 @@
     python benchmarks/choose_stages.py --data DIR [--problems patches fashion ...]
         [--schedules 1/32,1/8,1/2:8:0.003:10 ...] [--seeds 3] [--seconds 20] [--out FILE]
 
-A schedule is written SHARES:STAGE_WORK:STAGE_GAIN:HISTORY; ``none`` for the shares means all
-rows from the beginning. The first schedule is the one that others are compared with. Every
-schedule runs once for each seed, in turn; the tables show the median seconds to J values
-that are common to all schedules of a problem and seed: low + share (plateau - low), where
-``low`` is the lowest value that any of them has reached and ``plateau`` the loss of the best
-constant output. Ratios to the first are medians over the seeds; who has not reached a value
-counts with its whole time.
+A schedule is written SHARES:STAGE_WORK:STAGE_GAIN:HISTORY. ``none`` for the shares means all
+rows from the beginning. The others are compared with the first schedule. Every schedule runs
+once for each seed, in turn. The tables show the median seconds to certain values of J, which are
+the same for all schedules of a problem and seed: low + share (plateau - low). Here ``low`` is
+the lowest value that any schedule has reached, and ``plateau`` is the loss of the best constant
+output. Ratios to the first schedule are medians over the seeds. A schedule that has not reached
+a value counts with its whole time.
 """
 
 from contextlib import ExitStack

@@ -5,9 +5,9 @@
 DIR holds ``fashion_mnist.npz``. Four problems: softmax regression (convex, where "auto" leaves
 samples out), linear regression of the labels (convex), a network of one hidden layer, an
 autoencoder. Each is fitted with growing samples and without, from the same start: J of all rows
-and seconds. An iteration on a share of the rows counts by that share, so that both have the
-same work on the rows. "J, full, same time" is what the fit on all rows had reached when the
-other one ended.
+and seconds. An iteration on a share of the rows counts as that share, so both fits do the same
+work on the rows. "J, full, same time" is J of the fit on all rows at the time when the other
+fit ended.
 """
 
 import time

@@ -1,13 +1,13 @@
-"""One process in which everything goes wrong for a while: is a hang, a leak or a wrong value left?
+"""One process in which many things go wrong for a while: does it hang, leak or err?
 
     python benchmarks/soak.py [--minutes 20] [--seed 0] [--json FILE]
 
-In each round some threads fit, predict, save and load, while the main thread does the same and
-gets into trouble of one kind: it is interrupted, forks children that predict at once, is
-refused memory (RLIMIT_AS) or disk (RLIMIT_FSIZE), or starts no thread. Every result is compared
-bit by bit with that of a quiet process; after each round BLAS must have the threads that it had
-before, which are others in every round, and no thread or file may be left. Prints what was done
-how often, and what was lost; a hang ends with a traceback of all threads. Needs POSIX.
+In each round some threads fit, predict, save and load. The main thread does the same and has one
+kind of trouble: it is interrupted, forks children that predict at once, gets no memory
+(RLIMIT_AS) or disk (RLIMIT_FSIZE), or can't start threads. Every result is compared bit by bit
+with the result of a quiet process. After each round BLAS must have as many threads as before (the
+number differs from round to round), and no thread or file may be left. The script prints how often
+each thing was done, and the failures. A hang ends with a traceback of all threads. Needs POSIX.
 """
 
 import faulthandler

@@ -3,15 +3,15 @@ r"""
 Which colours does a linear decoder see in photographs?
 =======================================================
 
-The "linear decoder" exercise of the UFLDL tutorial: an autoencoder of colour patches. A logistic
-output can only give values between 0 and 1; whitened pixels have both signs and no bounds, so that
-the decoder has to be linear (``output_activation="identity"``). What it finds are edges, between
-light and dark and between opposing colours: blue and orange, purple and green. Cells of the retina
-and the visual cortex also answer to opposing colours.
+This is the "linear decoder" exercise of the UFLDL tutorial: an autoencoder of colour patches. A
+logistic output lies between 0 and 1, but whitened pixels have both signs and no bounds. So the
+decoder has to be linear (``output_activation="identity"``). It finds edges, between light and dark
+and between opposing colours: blue and orange, purple and green. Cells of the retina and the visual
+cortex also respond to opposing colours.
 
-The tutorial takes 100,000 patches of 8 × 8 pixels of small photographs and 400 hidden units. Here
-there are 15,000 patches of the two photographs that come with scikit-learn, and 100 units; λ =
-0.003, β = 5 and ρ = 0.035 are the tutorial's.
+The tutorial uses 100,000 patches of 8 × 8 pixels of small photographs and 400 hidden units. Here
+there are 15,000 patches of the two photographs that come with scikit-learn, and 100 units. The
+parameters λ = 0.003, β = 5 and ρ = 0.035 are the tutorial's.
 
 ``--data FILE.npz`` takes other photographs, an array ``X`` of shape (n, height, width, 3) with
 values from 0 to 255, and the tutorial's numbers of patches and units.

@@ -3,18 +3,18 @@ r"""
 Does a classifier still find the digit when it is not in its usual place?
 =========================================================================
 
-To a linear classifier of pixels an image that has moved is another image. The UFLDL tutorial's
-remedy: learn features of small patches, apply them at every position of the image (convolution),
-and average each over large regions (pooling). A feature then says that there is a stroke of some
-direction in the upper left of the image, but not at which pixel.
+To a linear classifier of pixels, an image that has moved is another image. The UFLDL tutorial has
+a remedy. It learns features of small patches, applies them at every position of the image
+(convolution), and averages each over large regions (pooling). A feature then shows that there is a
+stroke of some direction in the upper left of the image, but not at which pixel.
 
 The digits that come with scikit-learn are put on an empty canvas of 16 × 16 pixels, in the middle
 or up to four pixels away from it, and classified by softmax regression on the pixels and on the
 pooled features.
 
 ``--data FILE.npz`` does the same with other square images: an array ``X`` of shape (n, pixels)
-and labels ``y``; ``--openml`` takes MNIST from openml.org. ``--rows`` limits their number, 6,000
-as it comes.
+and labels ``y``. ``--openml`` loads MNIST from openml.org. ``--rows`` limits their number, by
+default to 6,000.
 """
 
 import argparse

@@ -3,11 +3,11 @@ r"""
 Has the autoencoder learned a code, or what?
 ============================================
 
-A low objective does not tell whether the code of a sparse autoencoder is any good. Penalties that
-are too strong leave every unit at the mean activation ρ in every row: the sparsity penalty is then
-zero, and the code says nothing. Without a penalty nearly all units are active in every row. This
-example reads the pictures and numbers that tell such codes from a good one, and lets a grid search
-choose by them.
+A low objective does not prove that the code of a sparse autoencoder is good. Penalties that are
+too strong leave every unit at the mean activation ρ in every row. The sparsity penalty is then
+zero, but the code carries no information. Without a penalty nearly all units are active in every
+row. This example shows the plots and numbers that distinguish such codes from a good one. A grid
+search then chooses parameters by these numbers.
 
 The data are 5,000 patches of 8 × 8 grey pixels of the two photographs that come with
 scikit-learn, those with more contrast of 10,000, normalised as in the UFLDL tutorial.

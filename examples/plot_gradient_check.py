@@ -3,8 +3,8 @@ r"""
 Does gradient checking catch a wrong gradient?
 ==============================================
 
-A network with a mistake in its backpropagation still learns: the loss falls, only more slowly and
-to a worse place. The tutorial therefore compares the gradient with central differences of the
+A network with a mistake in its backpropagation still learns, but the loss falls more slowly and
+ends higher. The tutorial therefore compares the gradient with central differences of the
 objective,
 
 .. math:: \frac{\partial J}{\partial \theta_k}

@@ -3,10 +3,10 @@ r"""
 Do the units become edge detectors on photographs?
 ==================================================
 
-The best known exercise of the UFLDL tutorial: an autoencoder that sees nothing but small
-patches of natural photographs, and whose hidden units must be active rarely, ends up with
-units that look for edges: bright-dark borders at some position and in some direction. Simple
-cells in the visual cortex answer to the same patterns [1]_.
+This is the best known exercise of the UFLDL tutorial. An autoencoder sees nothing but small
+patches of natural photographs, and its hidden units must be rarely active. After the fit they
+detect edges: bright-dark borders at some position and in some direction. Simple cells in the
+visual cortex respond to the same patterns [1]_.
 
 The tutorial's network has 64 inputs (8 × 8 pixels), 25 hidden units and 64 outputs, with
 ρ = 0.01, λ = 0.0001, β = 3 and 400 iterations of L-BFGS on 10,000 patches. Here it is fitted to

@@ -8,12 +8,12 @@ labels. Its code is then the input of a softmax classifier for the digits 0 to 4
 images of other classes. Is that better than the same classifier on raw pixels? In the tutorial it
 is, on MNIST: 98 % against 96 %.
 
-Here it is asked of the digits that come with scikit-learn, 8 × 8 pixels, as they are, and at
-random positions on a canvas of 10 × 10.
+Here the digits are those that come with scikit-learn, of 8 × 8 pixels. They are used as they are,
+and at random positions on a canvas of 10 × 10.
 
-``--data FILE.npz`` asks it of other images: an array ``X`` of shape (n, pixels), labels ``y`` from
-0 to 9 and ``n_train``, the number of training rows, which come first (0: all);
-``--openml`` takes MNIST from openml.org. The network is then the tutorial's, 784-200.
+``--data FILE.npz`` uses other images: an array ``X`` of shape (n, pixels), labels ``y`` from 0 to
+9 and ``n_train``, the number of training rows, which come first (0: all). ``--openml`` loads MNIST
+from openml.org. The network is then the tutorial's, 784-200.
 """
 
 import argparse

@@ -4,9 +4,9 @@ How much work does a quasi-Newton method save on one fit?
 ==========================================================
 
 The tutorial trains its autoencoder by batch gradient descent first, and then recommends L-BFGS or
-conjugate gradients (CG). Here all of them minimise the same objective from the same start, and
-what they cost is counted in the same coin: evaluations of the objective with its gradient, one
-pass over the data each, those of the line searches included.
+conjugate gradients (CG). Here all of them minimise the same objective from the same start. Their
+cost is the number of evaluations of the objective with its gradient, including those of the line
+searches. Each evaluation is one pass over the data.
 
 The network is a sparse autoencoder (64-25-64) on every other one of the 1,797 digits of
 scikit-learn.

@@ -8,13 +8,13 @@ second one a code of that code, and a softmax classifier is trained on the secon
 label has touched the hidden layers. Then the whole network is trained on the labels, from there:
 *fine-tuning*.
 
-Two questions, on the digits that come with scikit-learn. How much better is the network after
-fine-tuning than before? And how does it compare with the same network from random weights, when
-few or many of the rows have labels? Pretraining needs none, so that it can use all rows.
+There are two questions, on the digits that come with scikit-learn. How much better is the network
+after fine-tuning than before? And how does it compare with the same network from random weights,
+if few or many of the rows have labels? Pretraining needs no labels, so it can use all rows.
 
-``--data FILE.npz`` asks the same of other images: an array ``X`` of shape (n, pixels), labels
-``y`` and ``n_train``, the number of training rows, which come first (0: a seventh is held out);
-``--openml`` takes MNIST from openml.org. The network is then the tutorial's, 784-200-200-10.
+``--data FILE.npz`` uses other images: an array ``X`` of shape (n, pixels), labels ``y`` and
+``n_train``, the number of training rows, which come first (0: a seventh is held out). ``--openml``
+loads MNIST from openml.org. The network is then the tutorial's, 784-200-200-10.
 """
 
 import argparse

@@ -3,12 +3,12 @@ r"""
 What does an autoencoder make of documents?
 ===========================================
 
-Documents become rows of TF-IDF: thousands of columns, one for each word, and nearly all entries
-zero. `SparseAutoencoder` takes them as they are, a SciPy sparse matrix, and with a linear decoder
-its fit takes the time of their entries. Here its code is compared with two classics with as many
-components, ``TruncatedSVD`` (latent semantic analysis) and ``NMF``: how much of the variance of
-new documents do they explain, how well do a classifier and nearest neighbours tell their topic
-from the code, and what words does each unit stand for?
+Documents become rows of TF-IDF, with thousands of columns, one for each word, and nearly all
+entries zero. `SparseAutoencoder` accepts them as they are, as a SciPy sparse matrix. With a linear
+decoder the time of its fit grows with the number of their entries. Here its code is compared with
+``TruncatedSVD`` (latent semantic analysis) and ``NMF`` with as many components. How much of the
+variance of new documents do they explain? How well can a classifier and nearest neighbours find
+the topic from the code? And what words does each unit stand for?
 
 The documents are the docstrings of SciPy, each of which has a topic: the subpackage it is from.
 With ``SKL_SAE_NEWSGROUPS=1`` in the environment they are the 11,314 postings of 20 newsgroups,

@@ -1,4 +1,4 @@
-"""What a user is told of a fit: in one sentence what is wrong, and what helps."""
+"""Advice on a fit that went wrong: one sentence on the problem, and one on the remedy."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -13,20 +13,20 @@ from .backprop.losses import get_loss
 from .backprop.penalties import kl_sparsity, weight_decay
 from .exceptions import CollapseWarning
 
-# Rows that are looked at to find how much weight decay the data bear.
+# Rows that are used to find how much weight decay the data bear.
 SOME_ROWS = 1000
 
-# A unit stands still if its rate varies by less than this standard deviation.
+# A unit stands still if the standard deviation of its rate is below this.
 STILL = 1e-3
 
-# Below this share of the variance, or of J₀, that is gone, nothing has been learned.
+# A fit has learned nothing if its loss is below J₀ by less than this share.
 LEARNED = 0.05
 
-# How far below the bound the weight decay is that is advised.
+# The advised weight decay is smaller than the bound by this factor.
 SAFE = 10
 
 
-# What brings inputs, or targets, into the range of an output layer.
+# How to bring inputs, or targets, into the range of an output layer.
 IN_RANGE = {
     "X": "scale X, for example with MinMaxScaler, or use output_activation='identity' with "
     "loss='squared_error'",
@@ -42,9 +42,9 @@ def warn_out_of_range(values, name, output_activation):
     values : {ndarray, LazyRows, CSR array, Chunks}
         The targets.
     name : {"X", "y"}
-        What they are to the user.
+        Their name for the user.
     output_activation : str
-        Of the last layer.
+        Activation of the last layer.
     """
     low, high = RANGES.get(output_activation, (-np.inf, np.inf))
     slack = np.sqrt(np.finfo(values.dtype).eps)  # scalers miss the ends by rounding
@@ -59,7 +59,7 @@ def warn_out_of_range(values, name, output_activation):
 
 
 def _ranges(values):
-    """The smallest and largest value of all, or of each block."""
+    """The smallest and largest value, of all rows or of each block."""
     if isinstance(values, Chunks):
         return [values.range()]
     blocks = [values.data] if issparse(values) else chunks(values)
@@ -67,13 +67,13 @@ def _ranges(values):
 
 
 def warn_unless_converged(estimator, result):
-    """Warn where a solver has stopped at ``max_iter``, or at a point that is no minimum."""
+    """Warn if a solver has stopped at ``max_iter``, or at a point that is not a minimum."""
     if unfinished := _unfinished(estimator, result):
         warn(f"{type(estimator).__name__}: {unfinished}", ConvergenceWarning)
 
 
 def _unfinished(estimator, result):
-    """Why a solver has not converged, and what helps; nothing if it has."""
+    """The reason why a solver has not converged, and a remedy; empty if it has converged."""
     solver = estimator.solver
     if result.status == "failed":
         return (
@@ -98,11 +98,11 @@ def _against_overfitting(estimator):
     if not hasattr(estimator, "early_stopping"):
         return ", or scale the data."
     other = "" if estimator.early_stopping else ", or set early_stopping=True"
-    return f"; if the score on new rows is the lower one, increase lam instead{other}."
+    return f". If new rows score lower than the training rows, increase lam instead{other}."
 
 
 def warn_if_constant(estimator, objective, result):
-    """Warn where a network predicts no better than the best constant, and say whether."""
+    """Warn if a network predicts no better than the best constant; True if it has warned."""
     baseline = objective.baseline
     if not 0 < baseline <= result.value * (1 + 1e-3):
         return False
@@ -113,7 +113,7 @@ def warn_if_constant(estimator, objective, result):
     )
     warn(
         f"{type(estimator).__name__} predicts no better than a constant (J is "
-        f"{result.value:.3g}, and {baseline:.3g} for the best one). {advice}",
+        f"{result.value:.3g}, and {baseline:.3g} for the best constant). {advice}",
         CollapseWarning,
     )
     return True
@@ -127,16 +127,16 @@ def _less_decay(estimator):
 
 
 def warn_if_collapsed(sae, objective, result):
-    """Warn where an autoencoder is no better than the mean, or most of its units stand still.
+    """Warn if an autoencoder is no better than the mean, or if most of its units stand still.
 
     Parameters
     ----------
     sae : SparseAutoencoder
-        Is fitted.
+        The fitted autoencoder.
     objective : Objective
-        What it has minimised.
+        The objective of the fit.
     result : Result
-        How that has ended.
+        The result of the fit.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def warn_if_collapsed(sae, objective, result):
     return True
 
 
-@np.errstate(all="ignore")  # what overflows is no sign of success
+@np.errstate(all="ignore")  # a value that overflows never counts as success
 def _misfit(sae, value, k, baseline):
     """The mean loss, which is J without its penalties, as a multiple of the baseline."""
     value -= weight_decay(sae.coefs_, sae.lam)[0]
@@ -169,7 +169,7 @@ def _misfit(sae, value, k, baseline):
 
 
 def _cause(sae, objective, result):
-    """What holds the units still: a penalty, or the end of the fit; and what helps."""
+    """The reason why the units stand still, a penalty or the end of the fit, and a remedy."""
     lam, flat, steep = np.max(objective.lam), *bearable_decay(objective)
     unfinished = _unfinished(sae, result)
     if result.status == "failed" or (unfinished and lam <= flat / 2):
@@ -197,26 +197,26 @@ def _below(value):
     return f"{10.0 ** np.floor(np.log10(value)):.0e}" if value > 0 else "0"
 
 
-@np.errstate(all="ignore")  # of huge rows they are infinite
+@np.errstate(all="ignore")  # the bounds of huge rows are infinite
 def bearable_decay(objective):
-    r"""The weight decay from which on an autoencoder's weights are best zero, for some rows.
+    r"""The weight decay above which zero weights are best for an autoencoder, from some rows.
 
-    About weights 0 and the best constant output, where each unit has the slope f' and the loss
-    the gradient δ by the raw output, J changes by ``-f' tr(W₁ᵀ C W₂ᵀ) + λ/2 (‖W₁‖² + ‖W₂‖²)`` to
-    second order, C = mean (x - x̄)ᵀ(-δ). It falls in some direction only if λ < f' σ, with the
-    largest singular value σ of C.
+    Start from weights 0 and the best constant output. Let f' be the slope of each unit there, and
+    δ the gradient of the loss by the raw output. To second order J then changes by
+    ``-f' tr(W₁ᵀ C W₂ᵀ) + λ/2 (‖W₁‖² + ‖W₂‖²)``, where C = mean (x - x̄)ᵀ(-δ). J falls in some
+    direction only if λ < f' σ, where σ is the largest singular value of C.
 
     Returns
     -------
     flat, steep : float
-        The bound where the units are active at ρ, and where they are as steep as can be.
+        The bound for units at the mean activation ρ, and for units with the largest slope.
     """
     X, s = objective.rows.some(SOME_ROWS)
     z, _ = objective.best_constant
     if issparse(X) and objective.output_activation == "identity":  # -δ = x - z
         pair = (X, s @ X / s.sum()), (X, z)
     else:
-        if issparse(X):  # not all of them, if they are very wide
+        if issparse(X):  # fewer rows if they are very wide
             few = slice(None, None, 1 + X.shape[0] * X.shape[1] // 2**24)
             X, s = X[few].toarray(), s[few]
         pair = (X - np.average(X, axis=0, weights=s), 0), (-_delta(objective, X, z), 0)
@@ -236,9 +236,9 @@ def _delta(objective, Y, z):
 
 
 def _largest_singular_value(A, B, s, n_steps=30):
-    """That of the weighted mean of (a - ā)'(b - b̄) over rows a and b, by power iteration.
+    """σ of the weighted mean of (a - ā)ᵀ(b - b̄) over rows a and b, by power iteration.
 
-    A and B are pairs of rows, CSR perhaps, and what is taken from each.
+    A and B are pairs: rows, which may be CSR, and the mean that is subtracted from each row.
     """
     s = s / s.sum()
     v = np.random.default_rng(0).normal(size=B[0].shape[1])

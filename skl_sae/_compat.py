@@ -1,4 +1,4 @@
-"""What is private in scikit-learn or missing from its older versions, in one place."""
+"""Private helpers of scikit-learn, and stand-ins that older versions need, in one place."""
 
 from numbers import Integral
 
@@ -13,11 +13,11 @@ try:
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:
-        """There are no callbacks to support."""
+        """Empty: older versions have no callbacks."""
 
 
 class Interval(IntervalOfNumbers):
-    """An interval of numbers that can be computed with: True is none, and 10**400 no float."""
+    """An interval that holds neither True nor, among real numbers, 10**400, which is no float."""
 
     def is_satisfied_by(self, val):
         """Whether the number lies in the interval."""

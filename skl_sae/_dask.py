@@ -1,10 +1,10 @@
 """Fits and predictions on dask collections, whose rows stay where they are.
 
-The solver runs here. An evaluation of the objective sends the weights to every chunk of rows,
-where `Rows` makes the same sums over them as ever, and adds them up as a tree. Sums are
-added in a fixed order, so that a chunking has the same bits in every run.
+The solver runs in this process. To evaluate the objective, the weights are sent to every chunk
+of rows. There `Rows` makes its usual sums, which are then added up as a tree. The order is fixed,
+so the same chunks give the same bits in every run.
 
-dask is imported by what is used with its collections only.
+dask is imported only by functions that work on its collections.
 """
 
 from concurrent.futures import CancelledError
@@ -42,10 +42,10 @@ from .backprop.start import Columns
 # Sums that a task of the tree adds up.
 BRANCHES = 8
 
-# How long a fit waits while a cluster has no workers, if dask's configuration does not say.
+# How long a fit waits for a cluster without workers, unless dask's configuration sets a time.
 NO_WORKERS_TIMEOUT = "5 minutes"
 
-# What works on rows in one place only, and the value that does without.
+# Parameters that need all rows in one place, with the values that turn them off.
 UNSUPPORTED = {
     "batch_size": None,
     "early_stopping": False,
@@ -60,12 +60,12 @@ class Chunks:
     Parameters
     ----------
     array : dask array of shape (n_rows,) or (n_rows, n_columns)
-        Of known chunk sizes, cut between rows only. It is persisted.
+        An array with known chunk sizes, cut between rows only. It is persisted.
 
     Attributes
     ----------
     dtype : dtype
-        Float64 or float32, in which the rows are computed with.
+        The dtype of computations on the rows, float64 or float32.
     parts : list of Delayed
         The chunks, NumPy arrays or CSR.
     """
@@ -80,7 +80,7 @@ class Chunks:
         return self.shape[0]
 
     def each(self, function, *others):
-        """``function(rows, ...)`` of every chunk of these and of others like them."""
+        """``function(rows, ...)`` for every chunk, with the same chunk of the others."""
         import dask
 
         function = dask.delayed(function, pure=False)
@@ -88,16 +88,16 @@ class Chunks:
         return _compute([function(*parts) for parts in zip(*columns)])
 
     def map(self, function, n_columns, dtype):
-        """Rows that are a function of these, as so many columns, or None for no columns."""
+        """A function of the rows, with ``n_columns`` columns; None means one dimension."""
         return Chunks(_map_blocks(self.array, function, n_columns, dtype))
 
     def aligned(self, values, name):
-        """Other values of the same rows, from a dask collection or an array.
+        """Values for the same rows, from a dask collection or an array, cut into the same chunks.
 
         Raises
         ------
         ValueError
-            Their number is another.
+            Their number differs from the number of rows.
         """
         import dask.array
 
@@ -115,7 +115,7 @@ class Chunks:
         return Chunks(dask.array.from_array(values, chunks=cut))
 
     def weights(self, sample_weight):
-        """The same as `base.check_weights`, one chunk at a time."""
+        """The same as `_weights.check_weights`, one chunk at a time."""
         if sample_weight is None:
             return None
         if np.ndim(sample_weight) == 0 and not is_dask(sample_weight):
@@ -128,13 +128,13 @@ class Chunks:
         return s.map(Scaled(largest, self.dtype), None, self.dtype)
 
     def range(self, name=None):
-        """The smallest and the largest value; with a name, all are checked to be finite."""
+        """The smallest and the largest value; with a name, all values must be finite."""
         found = [pair for pair in self.each(Range(name)) if pair]
         lows, highs = zip(*found)
         return np.min(lows), np.max(highs)  # NaN if there is one
 
     def as_columns(self):
-        """The same, as a matrix."""
+        """The same rows as a matrix."""
         return Chunks(self.array[:, np.newaxis]) if len(self.shape) == 1 else self
 
     def unique(self):
@@ -145,7 +145,7 @@ class Chunks:
                 "need NumPy arrays."
             )
         found = self.each(labels_of_chunk)
-        if len({labels.dtype.kind for labels in found}) > 1:  # or numbers would become strings
+        if len({labels.dtype.kind for labels in found}) > 1:  # keep numbers from becoming strings
             found = [labels.astype(object) for labels in found]
         return np.unique(plain(np.concatenate(found)))
 
@@ -157,13 +157,13 @@ class ChunkedRows:
     Attributes
     ----------
     X, Y, sample_weight : Chunks
-        Inputs, targets and weights; without Y the targets are X, without weights all count one.
+        Inputs, targets and weights. Without Y the targets are X; without weights all are 1.
     n_threads : int, default=1
-        Of no use here: each task takes one thread, and dask runs several.
+        Not used: each task uses one thread, and dask runs several tasks.
     share : float, default=1
-        Of each chunk this share of the rows that have a weight counts.
+        Share of the rows with a weight that count in each chunk.
     seed : int, default=0
-        Says which. A smaller share is a part of a larger one.
+        Random seed of the sample. A smaller share is a part of a larger one.
     """
 
     X: Chunks
@@ -174,9 +174,9 @@ class ChunkedRows:
     seed: int = 0
 
     def sum(self, step, *parameters):
-        """What a step adds up over all chunks: one task for each, then a tree.
+        """The sums of a step over all chunks: one task for each chunk, then a tree.
 
-        The graph is written out, since `dask.delayed` takes much longer to make it.
+        The graph is written by hand, because `dask.delayed` is much slower.
         """
         from dask.delayed import Delayed
         from dask.highlevelgraph import HighLevelGraph
@@ -193,25 +193,25 @@ class ChunkedRows:
         return _compute([Delayed(keys[0], graph, layer=name)])[0]
 
     def samples(self, shares, rng):
-        """Random samples of so large shares of each chunk, drawn where the rows are."""
+        """Random samples with these shares of each chunk, drawn where the rows are."""
         seed = int(rng.randint(2**31))
         return (replace(self, share=share, seed=seed) for share in shares)
 
     @property
     def dtype(self):
-        """That of X."""
+        """The dtype of X."""
         return self.X.dtype
 
     @once
     def stay_sparse(self):
-        """Whether products with X are sparse ones, as far as each chunk has few entries."""
+        """Whether products with X are sparse, in each chunk that has few entries."""
         if not issparse(self.X.array._meta):
             return False
         return has_few_entries(sum(self.X.each(n_entries_of)), self.X.shape)
 
     @property
     def n_rows(self):
-        """Number of rows, those left out of a sample too."""
+        """Number of rows, including those left out of a sample."""
         return len(self.X)
 
     @once
@@ -225,16 +225,16 @@ class ChunkedRows:
         return float(sum(_compute([weigh(*data) for data in self._data])))
 
     def columns(self, of_targets=False, limits=None):
-        """`Columns` of X, or of the targets, cut to limits before."""
+        """`Columns` of X, or of the targets, after their values are cut to limits."""
         rows = self.Y if of_targets and self.Y is not None else self.X
         return columns_of_chunks(rows, self.sample_weight, limits)
 
     def keeps(self, network, n_arrays=2):
-        """Whether codes stay in memory from one pass to the next: each task forgets them."""
+        """Whether codes stay in memory from one pass to the next. They don't in tasks."""
         return False
 
     def first(self, n):
-        """At most n of the first rows, and of their first chunk that has some."""
+        """At most n of the first rows, all from the first chunk that has rows."""
         return self._first_rows[:n]
 
     def some(self, most):
@@ -248,18 +248,18 @@ class ChunkedRows:
 
     @once
     def _keys(self):
-        """For each chunk the keys of what `_data` holds."""
+        """For each chunk the dask keys of its items in `_data`."""
         return [[part if part is None else part.key for part in parts] for parts in self._data]
 
     @once
     def _collections(self):
-        """The collections that hold it."""
+        """The collections that hold these items."""
         rows = [r.array for r in (self.X, self.Y, self.sample_weight) if r is not None]
         return [*rows, *(index for *_, index in self._data if index is not None)]
 
     @once
     def _data(self):
-        """For each chunk its rows of X, Y and the weights, and the index of its sample."""
+        """For each chunk its X, Y and weights, and the index of its sample."""
         import dask
 
         columns = [_parts(rows, self.X) for rows in (self.X, self.Y, self.sample_weight)]
@@ -275,13 +275,13 @@ class ChunkedRows:
 
 
 def columns_of_chunks(rows, s, cut=None):
-    """`Columns` of rows in chunks, whose weights s may be None."""
+    """`Columns` of rows in chunks; their weights s may be None."""
     parts = rows.each(ColumnsOf(cut), *([] if s is None else [s]))
     return reduce(Columns.joined, [part for part in parts if part])
 
 
 def by_chunks(method):
-    """Let a method that takes X alone give a lazy dask array for a dask collection."""
+    """Let a method with X as its only argument return a lazy dask array for dask collections."""
 
     @wraps(method)
     def apply(self, X):
@@ -291,7 +291,7 @@ def by_chunks(method):
 
 
 def in_memory(*values):
-    """Dask collections as NumPy arrays; anything else as it is."""
+    """The values, with dask collections computed as NumPy arrays."""
     found = iter(_compute([_as_array(v) for v in values if is_dask(v)]))
     return [next(found) if is_dask(v) else v for v in values]
 
@@ -308,7 +308,7 @@ def _lazy(estimator, method, X):
         vars(fitted).pop(attribute, None)
     kind = csr_array if issparse(X._meta) else np.zeros
     one = kind((1, X.shape[1]), dtype=X.dtype)
-    example = method(fitted, one)  # raises here, and not in a task, what is not about the rows
+    example = method(fitted, one)  # errors that do not depend on the rows are raised here
     n_columns = example.shape[1] if example.ndim > 1 else None
     return _map_blocks(X, Method(name, fitted), n_columns, example.dtype)
 
@@ -324,11 +324,11 @@ def _refuse_frames(estimator):
 
 
 def refuse(estimator):
-    """Raise where a parameter asks for what works on rows in one place only."""
+    """Raise if a parameter needs all rows in one place."""
     for name, without in UNSUPPORTED.items():
         value = getattr(estimator, name, without)
         if name == "batch_size" and not estimator._by_batches():
-            continue  # the other solvers take no notice of it
+            continue  # the other solvers ignore it
         if value is not without and value != without:
             raise ValueError(
                 f"{name}={value!r} does not work with dask collections: set it to {without}, or "
@@ -342,7 +342,7 @@ def validate(estimator, X, y=(), *, reset=True, y_numeric=False, **unused):
     Raises
     ------
     TypeError, ValueError
-        The collection is no matrix of numbers, or y has other rows.
+        The collection is not a matrix of numbers, or y does not have the same rows.
     """
     names, X = _names(X), _checked(X)
     validate_data(estimator, names, skip_check_array=True, reset=reset)
@@ -359,7 +359,7 @@ def validate(estimator, X, y=(), *, reset=True, y_numeric=False, **unused):
 
 
 def _check_targets(y, numeric):
-    """The same, or numbers where these are asked for."""
+    """The targets, converted to numbers if ``numeric``."""
     if len(y.shape) > 2:
         raise ValueError(f"y must have one or two dimensions, not {len(y.shape)}.")
     if y.array.dtype.kind == "c":
@@ -404,14 +404,14 @@ def _as_array(X):
     X = _with_numpy_types(X).to_dask_array() if hasattr(type(X), "to_dask_array") else X
     if not hasattr(type(X), "rechunk"):
         raise TypeError(
-            f"Of dask's collections arrays and dataframes are taken, not {type(X).__name__}: "
-            "convert it."
+            f"Dask arrays and dataframes are supported, not {type(X).__name__}: "
+            "convert it to one of them."
         )
     return X
 
 
 def _with_numpy_types(frame):
-    """A dataframe or series whose nullable numbers are floats, as scikit-learn takes pandas'."""
+    """A dataframe or series with nullable numbers as floats, as scikit-learn does for pandas."""
 
     def convert(dtype):
         return float if dtype.kind in "biuf" else object
@@ -424,7 +424,7 @@ def _with_numpy_types(frame):
 
 
 def _known_sizes(X):
-    """The same array, persisted, with known numbers of rows."""
+    """The same array, persisted, with known chunk sizes."""
     import dask.array
 
     X = X.persist()
@@ -441,7 +441,7 @@ def _known_sizes(X):
 
 
 def _names(X):
-    """Something without rows that has the columns of X, and their names."""
+    """An empty dataframe or array with the columns of X and their names."""
     is_frame = hasattr(type(X), "to_dask_array")
     return X._meta if is_frame else np.empty((0, *_as_array(X).shape[1:]))
 
@@ -451,7 +451,7 @@ def _parts(rows, like):
 
 
 def _map_blocks(X, function, n_columns, dtype):
-    """A lazy array of ``function(rows)``, of so many columns, or None for no columns."""
+    """A lazy array of ``function(rows)``; ``n_columns`` None means one dimension."""
     if X.ndim == 1:
         axes = {} if n_columns is None else {"new_axis": 1, "chunks": (X.chunks[0], (n_columns,))}
     elif n_columns is None:
@@ -466,14 +466,14 @@ def _map_blocks(X, function, n_columns, dtype):
 
 
 def _compute(collections):
-    """Their values, or a clear error where dask would wait for ever or says little.
+    """The values of the collections, with clear errors for a cluster that fails.
 
     Raises
     ------
     TimeoutError
-        A cluster has had no workers for a long time.
+        The cluster has had no workers for a long time; dask would wait for ever.
     RuntimeError
-        It has lost rows that it can't make again.
+        The cluster has lost rows that it can't compute again.
     """
     import dask
 
@@ -488,15 +488,16 @@ def _compute(collections):
         return client.gather(futures)
     except (CancelledError, CommClosedError) as error:
         raise RuntimeError(
-            "The dask cluster has lost rows that it can't make again: its scheduler has ended or "
-            "was restarted, or a worker has died with rows that were scattered to it. Fit again, "
-            "best with rows that dask loads by itself, from files or by dask.array.from_array. "
+            "The dask cluster has lost rows that it can't compute again: its scheduler has ended "
+            "or was restarted, or a worker has died with rows that were scattered to it. Fit "
+            "again, best with rows that dask loads by itself, from files or by "
+            "dask.array.from_array. "
             f"dask says: {error}"
         ) from error
 
 
 def _wait(client, futures):
-    """Wait for futures, but not for long without workers."""
+    """Wait for futures; raise an error if there are no workers for long."""
     from dask import config
     from dask.utils import parse_timedelta
     from distributed import wait
@@ -509,7 +510,7 @@ def _wait(client, futures):
         try:
             return wait(futures, timeout=step)
         except TimeoutError:
-            if monotonic() - begun < step:  # raised by somebody else's signal
+            if monotonic() - begun < step:  # not our timeout, but a signal handler's
                 raise
         if client.ncores():
             last_seen = monotonic()
@@ -520,7 +521,7 @@ def _wait(client, futures):
 
 
 def _in_a_task():
-    """Whether this runs on a worker, which then is there, and whose threads must not wait."""
+    """Whether this runs on a worker: then a worker exists, and its threads must not wait."""
     from distributed import get_worker
 
     try:

@@ -1,4 +1,4 @@
-"""What runs where the rows of a dask collection are, chunk by chunk."""
+"""Tasks that run where the rows of a dask collection are, chunk by chunk."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -25,13 +25,13 @@ def n_entries_of(X):
 
 
 def as_csr(X):
-    """A sparse matrix of any kind as CSR of float64 or float32 without an entry twice."""
+    """A sparse matrix of any kind as CSR of float64 or float32 without duplicate entries."""
     X = X.tocsr()
     return no_entry_twice(X if X.dtype in FLOATS else X.astype(float))
 
 
 def sums_of_chunk(dtype, step, parameters, X, Y, s, index):
-    """What a step adds up over the rows of a chunk, or None if it has no rows that count."""
+    """The sums of a step over the rows of a chunk, or None if no rows count."""
     if (n_rows_of(X) if index is None else len(index)) == 0:
         return None
     Y = None if Y is None else in_precision(Y, dtype)
@@ -40,7 +40,7 @@ def sums_of_chunk(dtype, step, parameters, X, Y, s, index):
 
 
 def _all_aligned(parameters):
-    """`aligned` of all arrays in lists of lists."""
+    """All arrays in nested lists, made `aligned`."""
     if isinstance(parameters, (list, tuple)):
         return [_all_aligned(part) for part in parameters]
     return parameters if parameters is None else aligned(parameters)
@@ -53,7 +53,7 @@ def added_chunks(parts):
 
 
 def sample(X, s, share, seed):
-    """A sorted random share of the rows that have a weight."""
+    """A random share of the rows that have a weight, sorted."""
     return first_share(shuffled(n_rows_of(X), s, np.random.default_rng(seed)), share)
 
 
@@ -73,7 +73,7 @@ def labels_of_chunk(y):
 
 @dataclass
 class Range:
-    """The smallest and the largest value of rows, None without rows."""
+    """The smallest and the largest value of rows, or None without rows."""
 
     name: str | None
 
@@ -89,7 +89,7 @@ class Range:
         return np.min(lows), np.max(highs)
 
     def _blocks(self, rows):
-        """The values; of a sparse chunk the entries, and a zero if there is one."""
+        """The values; for a sparse chunk its entries, and one zero if it has zeros."""
         if not issparse(rows):
             return chunks(as_floats(rows.reshape(len(rows), -1)))
         zero = rows.nnz < rows.shape[0] * rows.shape[1]
@@ -98,7 +98,7 @@ class Range:
 
 @dataclass
 class ColumnsOf:
-    """`Columns` of a chunk, or None without rows that have a weight."""
+    """`Columns` of a chunk, or None if no row has a weight."""
 
     cut: tuple | None
 
@@ -122,7 +122,7 @@ class Scaled:
 
 @dataclass
 class Method:
-    """A method of an estimator, applied to rows, of which there may be none."""
+    """A method of an estimator, applied to rows; there may be no rows."""
 
     name: str
     estimator: object

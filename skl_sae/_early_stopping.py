@@ -1,4 +1,4 @@
-"""Validation: rows that are not fitted are scored, and say, if asked, when a fit stops."""
+"""Validation: scores on rows that are not fitted, and early stopping by these scores."""
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -7,20 +7,20 @@ from .backprop.blocks import propagate
 
 
 class Validation:
-    """``on_iteration`` that scores held-out rows, and may stop a fit and choose its weights.
+    """An ``on_iteration`` that scores held-out rows, and may stop a fit and choose its weights.
 
     Parameters
     ----------
     targets : Labels or Reals
-        Say what the score is.
+        The targets, which define the score.
     objective : Objective
-        On the held-out rows.
+        The objective on the held-out rows.
     tol : float
-        A score has risen if it has by this.
+        The least rise of the score that counts as one.
     patience : int
-        The fit stops when so many iterations have not raised the score.
+        Number of iterations without a rise after which the fit stops.
     chooses : bool, default=True
-        Whether it stops then, and keeps the weights that scored best.
+        Whether the fit stops then, and the weights with the best score are kept.
     """
 
     def __init__(self, targets, objective, tol, patience, chooses=True):
@@ -48,7 +48,7 @@ class Validation:
         return self.targets.score_raw(Y, Z, s) if np.isfinite(Z).all() else -np.inf
 
     def keep(self, result, objective):
-        """The result with the weights that scored best in place of the last ones, if asked."""
+        """The result, with the weights that scored best if this object chooses them."""
         if self.best is None and self.scores:
             return result
         if self.best is None:
@@ -82,7 +82,7 @@ def hold_out(rows, targets, fraction, random_state):
             "early_stopping needs at least two rows held out to compute R²: increase "
             "validation_fraction."
         )
-    train, held_out = np.sort(train), np.sort(held_out)  # as they lie in a file
+    train, held_out = np.sort(train), np.sort(held_out)  # in the order of a file
     s = rows.sample_weight
     if s is not None and not (s[train].any() and s[held_out].any()):
         raise ValueError(

@@ -1,11 +1,11 @@
-"""Equal rows as one row with the sum of their weights, in an order of their own.
+"""Merge equal rows into one row with the sum of their weights, and sort the rows.
 
-A fit then has the same bits whether a row is repeated or weighted, and whatever the order of the
-rows: integer weights equal repetition, and a row without weight does not exist. Rounding alone
-would let the two fits part, since a long search amplifies the last digit.
+A fit then gives the same bits whether a row is repeated or weighted, and for any order of the
+rows. Integer weights equal repetition, and a row of weight zero has no effect. Without this,
+rounding would drive the two fits apart, because a long search amplifies the last digit.
 
-Rows are compared and ordered by a key of 128 bits, a hash of their values. Different rows have the
-same key with a probability of 1e-28 among 100,000.
+Rows are compared and ordered by a key of 128 bits, a hash of their values. Among 100,000 rows, two
+different ones have the same key with a probability of 1e-28.
 """
 
 import numpy as np
@@ -13,32 +13,32 @@ from scipy.sparse import issparse
 
 from .backprop.blocks import chunks, row_blocks
 
-# Keys are cheap beside a fit up to so many rows, and bytes of them; a copy is made of these.
+# Up to this many rows and bytes, keys are cheap beside a fit. The merged rows are a copy.
 MOST_ROWS, MOST_BYTES = 10**5, 2**26
 
 # The two odd factors of splitmix64 (Steele, Lea and Flood 2014), which spread bits well.
 SPREAD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
-# Bytes of rows that are hashed at a time, to stay in the cache; entries of a sparse matrix.
+# What is hashed at a time, to stay in the cache: bytes of rows, or entries of a sparse matrix.
 HASHED, N_ENTRIES = 2**17, 2**20
 
 
 def merged(X, Y=None, s=None):
-    """X, Y and the weights s with equal rows merged; the same objects where there are too many.
+    """X, Y and the weights s with equal rows merged; unchanged if there are too many rows.
 
     Parameters
     ----------
     X : {ndarray, LazyRows, CSR array} of shape (n_rows, n_features)
         Rows.
     Y : ndarray of shape (n_rows, n_outputs), default=None
-        Targets. Rows are equal only if theirs are.
+        Targets. Rows are equal only if their targets are equal too.
     s : ndarray of shape (n_rows,), default=None
         Weights.
 
     Returns
     -------
     X, Y, s
-        Of the different rows that have a weight; s is None if all weights are equal.
+        The different rows that have a weight. s is None if all weights are equal.
     """
     n_bytes = X.data.nbytes if issparse(X) else X.dtype.itemsize * int(np.prod(X.shape))
     if X.shape[0] > MOST_ROWS or n_bytes > MOST_BYTES:
@@ -48,7 +48,7 @@ def merged(X, Y=None, s=None):
         X, Y, s = X[some], Y if Y is None else Y[some], s[some]
     X = _canonical(X) if issparse(X) else X[:]
     keys = _keys(X)
-    if Y is not None:  # X decides first, so that the order does not depend on the unit of y
+    if Y is not None:  # X decides first: the order must not depend on the unit of y
         keys = np.hstack([_keys(np.asarray(Y[:], float)), keys])
     order = np.lexsort(keys.T)
     first = np.flatnonzero(np.append(True, (np.diff(keys[order], axis=0) != 0).any(axis=1)))
@@ -67,7 +67,7 @@ def row_keys(rows):
 
 
 def _canonical(X):
-    """The same CSR array, with columns in order, no entry twice and none that is zero."""
+    """The same CSR array, with sorted columns and neither duplicate entries nor zeros."""
     if not (X.has_canonical_format and X.data.all()):
         X = X.copy()
         X.sum_duplicates()
@@ -89,7 +89,7 @@ def _keys(rows):
 
 
 def _sparse_keys(rows, unit, factors):
-    """The same sums over the entries that are there: zero has the hash zero."""
+    """The same sums over the stored entries alone, because zero has the hash zero."""
     terms = _hashed(rows.data, unit)[:, np.newaxis] * factors[rows.indices]
     ends = np.zeros((len(terms) + 1, 2), np.uint64)
     np.cumsum(terms, axis=0, out=ends[1:])
@@ -97,21 +97,21 @@ def _sparse_keys(rows, unit, factors):
 
 
 def _bits(values):
-    """The bits of floating point numbers; of zero of either sign they are zero."""
+    """The bits of floating point numbers; zero for a zero of either sign."""
     return (np.ascontiguousarray(values) + 0).view(f"u{values.dtype.itemsize}").astype(np.uint64)
 
 
 def _exponent_of_largest(values):
-    """The exponent of the largest size, at its place in the bits of a number."""
+    """The exponent of the largest absolute value, at its place in the bits of a number."""
     largest = max(values.max(), -values.min()) if values.size else values.dtype.type(0)
     n_fraction = np.uint64(np.finfo(values.dtype).nmant)
     return _bits(np.atleast_1d(largest)) >> n_fraction << n_fraction
 
 
 def _hashed(values, unit):
-    """The bits of numbers, in a unit that is a power of two, spread over 64."""
+    """The bits of numbers, in a unit that is a power of two, mixed over all 64 bits."""
     bits = _bits(values)
-    bits += (SPREAD[0] - unit) * (bits != 0)  # the factor, lest a power of two looks like zero
+    bits += (SPREAD[0] - unit) * (bits != 0)  # SPREAD keeps a power of two from becoming zero
     for factor in SPREAD:
         bits ^= bits >> np.uint64(31)
         bits *= factor

@@ -1,4 +1,4 @@
-"""The skeleton of the estimators: validate, objective, train, store, say what came of it."""
+"""The skeleton of the estimators: validate, make the objective, train, store, advise."""
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -45,24 +45,24 @@ class Run:
     Parameters
     ----------
     estimator : BackpropEstimator
-        Is fitted.
+        The estimator that is being fitted.
     objective : Objective
-        What is minimised.
+        The objective to minimise.
     targets : Labels, Reals or None
-        What y means.
+        The targets.
     theta0 : ndarray of shape (n_params,)
         The start.
     validation : Validation or None
-        Scores rows that are not fitted; may choose the weights to keep, and say when to stop.
+        Scores rows that are not fitted. It may stop the run and choose the weights to keep.
     tasks : FitTasks
-        Those of the fit.
+        The tasks of the fit.
     """
 
     def __init__(self, estimator, objective, targets, theta0, validation, tasks):
         self.estimator, self.objective, self.targets = estimator, objective, targets
         self.validation, self.tasks = validation, tasks
         self.start = estimator._describe_start(objective, targets, theta0)
-        self.called_off = False  # by a callback: then nobody asks whether the fit is of use
+        self.called_off = False  # by a callback: then there is no advice on a useless fit
 
     def __call__(self, so_far):
         """Whether early stopping or a callback stops the run after this iteration."""
@@ -71,7 +71,7 @@ class Run:
         return self.called_off or stop
 
     def keep(self, result):
-        """The result to keep; sets ``score``, by which runs are compared."""
+        """Return the result to keep, and set ``score``, by which runs are compared."""
         if self.validation is None:
             self.score = -result.value
             return result
@@ -87,21 +87,21 @@ class Run:
             set_attributes(estimator, self.validation.attributes)
 
     def _attributes(self, so_far):
-        """Those of the estimator as if the fit had stopped now."""
+        """The attributes of the estimator as if the fit had stopped now."""
         fitted = without_callbacks(self.estimator)
         on_sample = min(so_far.shares[-1:], default=1) < 1
-        if on_sample or self.estimator._by_batches():  # so far of a part of the rows
+        if on_sample or self.estimator._by_batches():  # J of some of the rows
             so_far = so_far._replace(value=self.objective.value(so_far.theta))
         self.store(fitted, self.keep(so_far))
         return vars(fitted)
 
 
 class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
-    """What `SparseAutoencoder` and `MLPBackprop` have in common.
+    """Base class of `SparseAutoencoder` and `MLPBackprop`.
 
-    A subclass provides ``_prepare(X, y, sample_weight, reset)``, which validates the
-    data and returns the `Objective` and what y means, and calls `_fit` or `_partial_fit`; and
-    ``_activations``, the fitted ones of the hidden layers and of the output.
+    A subclass provides ``_prepare(X, y, sample_weight, reset)``, which validates the data and
+    returns the `Objective` and the targets. It calls `_fit` or `_partial_fit`. It also provides
+    ``_activations``, the fitted activations of the hidden layers and of the output.
     """
 
     def __sklearn_is_fitted__(self):
@@ -121,7 +121,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         return True
 
     def _by_batches(self):
-        """Whether steps are of mini-batches: the other solvers take no notice of their size."""
+        """Whether steps are on mini-batches; the other solvers ignore ``batch_size``."""
         return self.solver in BY_STEPS and self.batch_size is not None
 
     # -- validate -----------------------------------------------------------------------
@@ -133,9 +133,9 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         return validate_rows(self, X, accept_sparse="csr", **options)
 
     def _merge(self, X, Y, sample_weight):
-        """Equal rows as one, unless rows are drawn or split at random; the largest weight is one.
+        """Merge equal rows, unless rows are drawn or split at random; scale weights to at most 1.
 
-        Rows in chunks stay as they are.
+        Rows in chunks are left unchanged.
         """
         if isinstance(X, Chunks):
             return X, Y, sample_weight
@@ -147,7 +147,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
 
     def _make_objective(self, network, X, Y, sample_weight, loss, output_activation):
         self._refuse_pairs()
-        get_loss(loss, output_activation)  # or raise
+        get_loss(loss, output_activation)  # raises if there is no such pair
         self._check_size(network.n_params)
         objective = Objective(
             network,
@@ -168,7 +168,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         return objective
 
     def _rows(self, X, Y, sample_weight):
-        """They may be in chunks of dask."""
+        """The rows of the fit, which may be dask chunks."""
         if isinstance(X, Chunks):
             refuse(self)
             return ChunkedRows(X, Y, sample_weight)
@@ -177,14 +177,14 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         return Rows(X, Y, sample_weight, memory=2**20 * get_config()["working_memory"])
 
     def _lams(self, network):
-        """The weight decay, or that of each layer."""
+        """The weight decay of all layers, or of each layer."""
         return self.lam
 
     def _refuse_pairs(self):
         """Refuse parameters that contradict each other."""
         if self.beta > 0 and self.activation not in STEEPNESS:
             raise ValueError(
-                f"beta={self.beta} asks for a sparse code, which needs "
+                f"beta={self.beta} means a sparse code, which needs "
                 f"activation={' or '.join(map(repr, STEEPNESS))}, not {self.activation!r}; "
                 "set beta=0 or change the activation."
             )
@@ -200,7 +200,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
             )
 
     def _check_size(self, n):
-        """Refuse what no computer holds, and what SciPy counts in integers of 32 bits."""
+        """Refuse networks too large for any memory, or for the 32-bit sizes in SciPy."""
         if n >= 2**44:
             raise ValueError(
                 "The network would have more weights than a memory has addresses: choose fewer "
@@ -240,7 +240,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
             warn_unless_converged(self, result)
 
     def _options(self, objective):
-        """The parameters that say how to minimise, and what "auto" means for this objective."""
+        """The options of the minimiser, with "auto" resolved for this objective."""
         return Options(
             solver=self.solver,
             max_iter=self._max_iter(objective.rows.n_rows),
@@ -257,14 +257,14 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         )
 
     def _max_iter(self, n_rows):
-        """Iterations, or with mini-batches epochs."""
+        """The largest number of iterations, or with mini-batches of epochs."""
         if self.max_iter != "auto":
             return int(self.max_iter)
         size = self._batch_size(n_rows)
         return ITERATIONS if size is None else epochs(n_rows, size)
 
     def _batch_size(self, n_rows):
-        """Rows of a mini-batch; None where steps are on all rows."""
+        """Rows of a mini-batch; None if steps are on all rows."""
         if not self._by_batches():
             return None
         return min(n_rows, BATCH_SIZE if self.batch_size == "auto" else int(self.batch_size))
@@ -279,32 +279,32 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         return pays_to_grow(objective) and not (goes_on or stops_early or pretrained)
 
     def _projects(self, objective):
-        """Whether the output layer is solved exactly, and L-BFGS runs on the others."""
+        """Whether the output layer is solved exactly, and L-BFGS runs on the other layers."""
         asked = self.variable_projection
         return can_project(objective) and (
             pays_to_project(objective) if asked == "auto" else asked
         )
 
     def _n_subtasks(self, objective):
-        """The largest number of tasks of a run: iterations, those on samples besides."""
+        """The largest number of tasks of a run: iterations, including those on samples."""
         options = self._options(objective)
         return options.max_iter + (most_on_samples() if options.grows else 0)
 
     @contextmanager
     def _no_overflow(self, objective):
-        """Say what to do where the objective is not finite."""
+        """Raise an error with a remedy if the objective is not finite."""
         try:
             yield
         except FloatingPointError as error:
             refuse_nan_rows(objective.rows)
             raise ValueError(
                 f"{type(self).__name__} can't be fitted: {error}. Scale the data, for "
-                "example with StandardScaler or MinMaxScaler; decrease lam or beta if it is "
-                "huge; with solver='adam' or 'sgd' a smaller learning_rate can help too."
+                "example with StandardScaler or MinMaxScaler. Decrease lam or beta if it is "
+                "huge. With solver='adam' or 'sgd' a smaller learning_rate can help too."
             ) from None
 
     def _starts(self, objective, rng, tasks):
-        """The ``n_init`` starts, each a task; with ``warm_start`` the first is the present fit."""
+        """The ``n_init`` starts, each a task; with ``warm_start`` the first has fitted weights."""
         several = self.n_init > 1
         for number in range(self.n_init):
             goes_on = number == 0 and self.warm_start and self.__sklearn_is_fitted__()
@@ -322,7 +322,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         return objective.start(rng)
 
     def _describe_start(self, objective, targets, theta0):
-        """Fitted attributes that tell of the start, None for those that are not there."""
+        """Fitted attributes that describe the start; None means that one does not exist."""
         return {}
 
     def _theta(self, objective):
@@ -339,8 +339,8 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         if fitted != objective.network.shapes:
             raise ValueError(
                 f"The fitted weights have shapes {fitted}, but the parameters and data "
-                f"ask for {objective.network.shapes}; to go on from the fitted weights "
-                "keep the layer sizes, or fit anew with warm_start=False."
+                f"need {objective.network.shapes}: keep the layer sizes to start from the "
+                "fitted weights, or fit anew with warm_start=False."
             )
         return objective.network.pack(self.coefs_, self.intercepts_)
 
@@ -368,7 +368,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         self._memory = self.solver, result.learning_rate, result.memory
 
     def _remembered(self):
-        """What `partial_fit` goes on from, besides the weights."""
+        """The state that `partial_fit` continues from, besides the weights."""
         solver, rate, memory = getattr(self, "_memory", (None, None, None))
         if solver != self.solver:
             return {}
@@ -378,13 +378,13 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
     # -- store --------------------------------------------------------------------------
 
     def _store(self, objective, result, targets):
-        """Set the fitted attributes, here and in the subclasses alone."""
+        """Set the fitted attributes. Only this method and its overrides do so."""
         dtype = objective.rows.dtype
         coefs, intercepts = objective.network.unpack(result.theta)
         self.coefs_ = [W.astype(dtype) for W in coefs]
         self.intercepts_ = [b.astype(dtype) for b in intercepts]
         self.activation_ = objective.network.activation
-        # the diagnostics' own, so that parameters changed after the fit wait for the next
+        # the diagnostics use these: parameters changed after a fit count from the next fit on
         self._beta, self._rho = objective.beta, objective.rho
         self.loss_ = result.value
         self.loss_curve_ = np.array(result.loss_curve)
@@ -427,7 +427,7 @@ def set_attributes(estimator, values):
 
 
 def refuse_nan_rows(rows):
-    """Refuse data that only ``assume_finite=True`` has let pass."""
+    """Refuse NaN in data that ``assume_finite=True`` left unchecked."""
     for values, name in ((rows.X, "X"), (rows.Y, "y")):
         if isinstance(values, Chunks):
             values = np.array([values.range()])

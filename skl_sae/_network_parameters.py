@@ -1,4 +1,4 @@
-"""What the networks' parameters and docstrings have besides those of all estimators."""
+"""The parameters and docstring texts that only the networks have."""
 
 from numbers import Integral, Real
 
@@ -13,75 +13,76 @@ NETWORK = SHARED | {
         ["array-like", COUNT],
         "int or array-like of int",
         """\
-Number of units of each hidden layer; ``()`` is softmax, logistic or linear
+Number of units in each hidden layer; ``()`` gives softmax, logistic or linear
 regression.""",
     ),
     "task": Parameter(
         *choice(["classification", "regression"]),
         """\
-What y means: labels (of two or more classes, or a 0/1 matrix with a column for
-each label), or real numbers (one or more columns). `MLPBackpropClassifier` and
-`MLPBackpropRegressor` fix it.""",
+What y holds. For classification these are labels of two or more classes, or a 0/1
+matrix with a column for each label. For regression they are real numbers, in one or
+more columns. `MLPBackpropClassifier` and `MLPBackpropRegressor` have a fixed task.""",
     ),
     "loss": Parameter(
         *choice(dict.fromkeys(loss for loss, _ in LOSSES), "auto"),
         """\
 For regression "auto" is "squared_error". For classification it is "log_loss", or
-"squared_error" where ``output_activation`` is given: that fits the outputs to 0/1
-targets (tanh outputs to targets of -1 and 1), as the tutorial does.""",
+"squared_error" if ``output_activation`` is given. Squared error fits the outputs of a
+classifier to targets of 0 and 1 (-1 and 1 for tanh outputs), as the tutorial does.""",
     ),
     "output_activation": Parameter(
         *choice([output for loss, output in LOSSES if loss == "squared_error"], "auto"),
         """\
-Activation of the last layer, for squared error. "auto" is "identity" for regression;
-for classification it is "logistic", and with "log_loss" softmax where a row has one
-of several classes. Regression with "logistic" or "tanh" outputs is bounded: a
-prediction never leaves the range of y in the fit. Classification has no "identity".""",
+Activation of the last layer; all values but "auto" need squared error. For regression
+"auto" is "identity". For classification it is "logistic", or softmax with "log_loss"
+and three or more classes of which each row has one. Regression with "logistic" or
+"tanh" outputs is bounded: predictions stay in the range of y in the fit. "identity" is
+for regression only.""",
     ),
     "class_weight": Parameter(
         [dict, *choice(["balanced"])[0], None],
         'dict, "balanced" or None',
         """\
-Weights of the classes, times the sample weights: {class: weight}, or "balanced"
-to give all classes the same total weight. Not for regression, several labels or
-`partial_fit`.""",
+Weights of the classes, by which the sample weights are multiplied. A dict has the
+form {class: weight}; "balanced" gives all classes the same total weight. It does not
+work for regression, for several labels per row, or in `partial_fit`.""",
     ),
     "scale_targets": Parameter(
         ["boolean"],
         "bool",
         """\
-Whether each column of y is scaled before the fit, and predictions are scaled back: to
-mean 0 and variance 1, or to the range of bounded outputs. J, ``loss_curve_`` and the
-weights of the output layer are then in the scaled unit, and λ means the same for
-prices and for rates. False leaves y alone. A further `partial_fit` or warm start
-keeps the scale of the first. Regression only.""",
+Whether each column of y is scaled before the fit, to mean 0 and variance 1 or to the
+range of bounded outputs. Predictions are scaled back. J, ``loss_curve_`` and the
+weights of the output layer are then in the scaled unit, so λ has the same effect in
+every unit of y. False leaves y unchanged. A later `partial_fit` or warm start keeps the
+first scale. Regression only.""",
     ),
     "lam": Parameter(
         [NOT_NEGATIVE, "array-like"],
         "float or array-like of shape (n_layers,)",
         """\
-Weight decay λ ≥ 0, or that of each layer from the first hidden layer to the
-output: ``(0, 0, 1e-4)`` decays the output layer alone. Biases are not decayed. It
-is not divided by the number of rows: `sklearn.neural_network.MLPClassifier` has
-``alpha = n_samples * lam``.""",
+Weight decay λ ≥ 0: one value for all layers, or one for each layer from the first
+hidden layer to the output. ``(0, 0, 1e-4)`` decays the output layer alone. Biases are
+not decayed. λ is not divided by the number of rows; the same decay in
+`sklearn.neural_network.MLPClassifier` is ``alpha = n_samples * lam``.""",
     ),
     "beta": SHARED["beta"]._replace(
         text="""\
-Weight β ≥ 0 of the sparsity penalty ([1]_) on every hidden layer. Above 0 it needs
+Weight β ≥ 0 of the sparsity penalty ([1]_) on every hidden layer. β > 0 needs
 ``activation`` "logistic" or "tanh"."""
     ),
     "pretraining": Parameter(
         [BaseEstimator, list, tuple, None],
         "SparseAutoencoder, FrozenEstimator or list of them",
         """\
-Greedy layer-wise pretraining of the hidden layers (UFLDL, "Stacked
-autoencoders"): each starts as the encoder of an autoencoder of the layer before.
-A `SparseAutoencoder` is the template for all of them, cloned with
-``n_components`` set; a list has one for each. One that was fitted before, to
-other data perhaps, comes in a `sklearn.frozen.FrozenEstimator`. Then the output
-layer is trained on the last code, and after that all layers are, which is called
-fine-tuning. Its ``activation`` must be that of the network. None starts from
-random weights.""",
+Greedy layer-wise pretraining of the hidden layers (UFLDL, "Stacked autoencoders").
+Each hidden layer starts as the encoder of an autoencoder of the layer before it. A
+`SparseAutoencoder` is the template for all layers: it is cloned, and ``n_components``
+is set. A list has one autoencoder for each hidden layer. To use an autoencoder that is
+already fitted, perhaps to other data, wrap it in a `sklearn.frozen.FrozenEstimator`.
+After the hidden layers, the output layer is trained on the last code. Then all layers
+are trained together, which is called fine-tuning. The autoencoders must have the same
+``activation`` as the network. None starts from random weights.""",
     ),
     "transform_layer": Parameter(
         [Interval(Integral, None, None, closed="neither")],
@@ -92,9 +93,10 @@ random weights.""",
         ["boolean"],
         "bool",
         """\
-Whether to hold out a part of the rows, stop also when the score on it has not risen
-by ``tol`` for ``n_iter_no_change`` iterations, and keep the weights that scored
-best. It works with every solver. `fit` takes rows of your own, ``X_val``.""",
+Whether to hold out some of the rows and keep the weights with the best score on them.
+The fit then also stops when this score has not risen by ``tol`` for
+``n_iter_no_change`` iterations. It works with every solver. To hold out rows of your
+own choice, pass ``X_val`` to `fit`.""",
     ),
     "validation_fraction": Parameter(
         [Interval(Real, 0, 1, closed="neither")],
@@ -102,17 +104,19 @@ best. It works with every solver. `fit` takes rows of your own, ``X_val``.""",
         "Share of the rows that ``early_stopping`` holds out (stratified by class).",
     ),
     "n_iter_no_change": SHARED["n_iter_no_change"]._replace(
-        text="Patience: see ``tol`` and ``early_stopping``."
+        text="""\
+Number of iterations without progress that end the fit: see ``tol`` and
+``early_stopping``."""
     ),
     "n_init": SHARED["n_init"]._replace(
         text="""\
-Number of random starts. The fit with the lowest J is kept; with
-``early_stopping`` the one with the best validation score."""
+Number of random starts. The fit with the lowest J is kept, or with
+``early_stopping`` the fit with the best validation score."""
     ),
     "random_state": SHARED["random_state"]._replace(
         text="""\
-For the initial weights, samples of the rows, the rows held out and the order of
-mini-batches. An int makes the fit reproducible."""
+Random numbers for the initial weights, the samples of the rows, the rows held out and
+the order of mini-batches. An int makes the fit reproducible."""
     ),
 }
 
@@ -122,9 +126,9 @@ classes_ : ndarray of shape (n_classes,)
 
 SCALES = """\
 target_offset_, target_scale_ : ndarray of shape (n_outputs,)
-    What leads back to the unit of y (regression only): a prediction is
-    ``target_offset_ + target_scale_ * output``. Without bounds they are the mean and
-    the standard deviation of y."""
+    Offset and scale of y (regression only): a prediction is
+    ``target_offset_ + target_scale_ * output``. For unbounded outputs they are the mean
+    and the standard deviation of y."""
 
 DOC = r"""{summary}
 
@@ -149,11 +153,11 @@ coefs_ : list of ndarray of shape (n_in, n_out)
 intercepts_ : list of ndarray of shape (n_out,)
     The biases b of each layer.
 pretrained_ : MLPBackprop
-    The network before fine-tuning, with ``predict``, ``score`` and so on (with
-    ``pretraining`` only).
+    The network before fine-tuning, with ``predict``, ``score`` and so on. It exists
+    only with ``pretraining``.
 {target_attributes}
 n_layers_ : int
-    Number of layers, those of the inputs and of the outputs included.
+    Number of layers, including the input and the output layer.
 n_outputs_ : int
     Number of units of the last layer.
 activation_ : str
@@ -161,21 +165,22 @@ activation_ : str
 out_activation_ : {"softmax", "logistic", "tanh", "identity"}
     Activation of the last layer.
 transform_layer_ : int or None
-    The hidden layer that `transform` returns, counted from 0; None without any.
+    The hidden layer that `transform` returns, counted from 0. None if there are no hidden
+    layers.
 task_ : str
     The task of the fit.
 loss_ : float
-    The objective J of all rows at the end, penalties included; no higher than at the
-    start, unless early stopping has chosen.
+    The objective J of all rows at the end of the fit, penalties included. It is no higher
+    than at the start, unless early stopping chose the weights.
 best_loss_ : float or None
-    The lowest value of ``loss_curve_``, also where it is that of a sample of the rows;
-    None with early stopping.
+    The lowest value in ``loss_curve_``, even if it is J of a sample of the rows. None with
+    early stopping.
 validation_scores_ : ndarray of shape (n_iter_,)
     Accuracy or R² on the rows held out, or on ``X_val``, after each iteration.
 validation_loss_curve_ : ndarray of shape (n_iter_,)
-    J of these rows.
+    J of these rows after each iteration.
 best_validation_score_ : float
-    The largest of the scores: with early stopping that of the weights kept.
+    The largest validation score. With early stopping the weights kept have this score.
 {fitted}
 
 See Also
@@ -186,12 +191,13 @@ sklearn.neural_network.MLPClassifier : scikit-learn's network.
 Notes
 -----
 Weights start as U(-r, r), r² = 6 / (n_in + n_out + 1), as in [1]_. Biases start from the
-data: the output at its best constant, and with ``beta > 0`` each hidden unit at the mean
-activation ρ; other hidden biases are 0.
+data. The output starts at its best constant. With ``beta > 0`` each hidden unit starts at
+the mean activation ρ; otherwise hidden biases start at 0.
 
-Integer sample weights are the same as repeated rows. In memory, up to 100,000 rows and
-64 MiB, they are so to the last bit, and the order of the rows does not matter: equal rows
-are merged first (but for mini-batches and early stopping).
+Integer sample weights give the same result as repeated rows. For data in memory of up to
+100,000 rows and 64 MiB, the two fits agree to the last bit, and the order of the rows does
+not matter, because equal rows are merged first. Fits with mini-batches or early stopping
+do not merge rows.
 
 References
 ----------

@@ -1,28 +1,28 @@
-"""Statistics of weighted rows of which some are odd: quantiles, scales, a normal distribution.
+"""Statistics of weighted rows with outliers: quantiles, scales, a normal distribution.
 
-All of them depend on the weights by their ratios only, and on equal rows by their sum.
+They depend only on the ratios of the weights; equal rows count as one with the sum of theirs.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# The share of the rows, the farthest ones, that the normal distribution is not fitted to.
+# The normal distribution is not fitted to this share of the rows, the farthest ones.
 TRIMMED = 0.2
 
-# The share of the mean variance in each variance: it bounds the inverse of the covariance, also
-# where there are more columns than rows.
+# The share of the mean variance in each variance. It bounds the inverse of the covariance, even
+# with more columns than rows.
 SHRINKAGE = 0.01
 
-# Columns have a variance near one; less than this is none.
+# Columns have a variance near one; a variance below this counts as this.
 FLOOR = 1e-12
 
-# The share of the values at each end of a column that do not count for its scale.
+# The share of the values at each end of a column that are cut before its scale is computed.
 CUT = 0.01
 
 
 def quantiles(values, s, *shares):
-    """For each column the first value up to which there is more than a share of the weight.
+    """For each column the first value at which the weight up to it exceeds a share.
 
     Parameters
     ----------
@@ -31,27 +31,27 @@ def quantiles(values, s, *shares):
     s : ndarray of shape (n_rows,)
         Their weights.
     *shares : float
-        From 0 to 1.
+        Shares from 0 to 1.
 
     Returns
     -------
     list of ndarray of shape () or (n_columns,)
-        One for each share. Below it lies at most that share of the weight.
+        One quantile for each share. At most that share of the weight lies below it.
     """
     order = np.argsort(values, axis=0)
     below = np.cumsum(s[order], axis=0)
     below /= below[-1]
     ranked, last = np.take_along_axis(values, order, axis=0), len(values) - 1
-    # 30 of 300 are a share of 0.1, however it is rounded
+    # 30 of 300 must count as a share of 0.1, whatever the rounding
     places = [np.minimum((below <= share + 1e-12).sum(axis=0), last) for share in shares]
     return [np.take_along_axis(ranked, place[np.newaxis], axis=0)[0] for place in places]
 
 
 def center_and_scale(X, s):
-    """Mean and standard deviation of each column, with its values cut to where most of them lie.
+    """Mean and standard deviation of each column, after its extreme values are cut.
 
-    The scale is never zero: where the cut column does not vary it is that of the whole column, and
-    where that is constant a tenth of its size, or of one.
+    The scale is never zero. If the cut column does not vary, the whole column is used. If that is
+    constant too, the scale is a tenth of the size of its value, or 0.1 if the value is zero.
     """
     low, high = quantiles(X, s, CUT, 1 - CUT)
     center, scale = _mean_and_deviation(np.clip(X, low, high), s)
@@ -62,7 +62,7 @@ def center_and_scale(X, s):
 
 
 def _mean_and_deviation(X, s):
-    origin, share = X[0].copy(), s / s.sum()  # so that a constant column stays exact
+    origin, share = X[0].copy(), s / s.sum()  # relative to a row: a constant column stays exact
     D = X / 2 - origin / 2  # half, since the range of a column may overflow
     unit = np.abs(D).max(axis=0)
     D /= np.where(unit > 0, unit, 1)
@@ -81,7 +81,7 @@ class Gaussian:
     a : float
         The inverse variance of directions in which the rows did not vary.
     b : ndarray of shape (n_directions,)
-        What is added to it in each principal direction.
+        The difference to a in each principal direction.
     V : ndarray of shape (n_directions, n_columns)
         The principal directions.
     """
@@ -93,9 +93,9 @@ class Gaussian:
 
     @classmethod
     def fit(cls, X, s):
-        """That of the rows without the farthest ones, as far as they are told by that of all.
+        """Fit to all rows, then again without the rows that are farthest by the first fit.
 
-        It is a step of the minimum covariance determinant (Rousseeuw and Van Driessen 1999).
+        This is a step of the minimum covariance determinant (Rousseeuw and Van Driessen 1999).
         """
         distance = cls._of(X, s).distance(X)
         near = distance <= quantiles(distance, s, 1 - TRIMMED)[0]
@@ -111,22 +111,22 @@ class Gaussian:
         return cls(mean, a, 1 / ((1 - SHRINKAGE) * variances + SHRINKAGE * typical) - a, V)
 
     def distance(self, X):
-        """The squared Mahalanobis distance of each row from μ, divided by the columns."""
+        """The squared Mahalanobis distance of each row from μ, divided by the column count."""
         D = X - self.mean
         squares = self.a * np.einsum("ij,ij->i", D, D) + np.square(D @ self.V.T) @ self.b
         return np.maximum(squares, 0) / X.shape[1]
 
     def pull(self, X):
-        """The rows less μ, and their products with the inverse covariance over the columns.
+        """The rows minus μ, and their products with the inverse covariance over n_columns.
 
-        The sums over the columns of the one times the other are the distances.
+        The product of the two arrays, summed over the columns, is the distance of each row.
         """
         D = X - self.mean
         return D, (self.a * D + (D @ self.V.T * self.b) @ self.V) / X.shape[1]
 
 
 def _principal(D):
-    """Eigenvalues, and eigenvectors as rows, of DᵀD; of DDᵀ where that is smaller."""
+    """Eigenvalues of DᵀD, and its eigenvectors as rows; by way of DDᵀ if that is smaller."""
     n_rows, n_columns = D.shape
     if n_columns <= n_rows:
         variances, V = np.linalg.eigh(D.T @ D)

@@ -4,7 +4,7 @@ from functools import wraps
 
 
 def all_or_nothing(fit):
-    """Let a method give the estimator its attributes back if it raises, whatever the reason."""
+    """Decorate a method to restore the estimator's attributes if it raises any exception."""
 
     @wraps(fit)
     def safe_fit(self, *args, **kwargs):

@@ -1,7 +1,8 @@
-"""What y means: `Labels` or `Reals`, with the same methods.
+"""The targets: `Labels` or `Reals`, with the same methods.
 
-``read(y, ...)`` gives targets and y as a matrix; ``prepared`` what is fitted, and the weights of
-the rows; ``decide`` leads back from the raw output; ``score`` and ``score_raw`` compare.
+``read(y, ...)`` returns the targets and y as a matrix. ``prepared`` returns the matrix to fit and
+the weights of the rows. ``decide`` turns raw outputs into predictions. ``score`` and ``score_raw``
+compare predictions with targets.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from .backprop.activations import RANGES, STEEPNESS, apply_output
 from .backprop.blocks import chunks, in_precision
 from .backprop.start import Columns, power_of_two
 
-# Targets up to so many bytes are scaled once; those of a larger file whenever they are read.
+# Targets of up to this many bytes are scaled once; larger ones each time they are read.
 MOST_COPIED = 2**24
 
 
@@ -37,8 +38,8 @@ class Labels:
     multilabel : bool
         Whether y is a matrix.
     output_activation : {"softmax", "logistic", "tanh"}
-        Activation of the last layer. For tanh a label is coded as 1 and its absence as -1, for
-        the others as 1 and 0; two classes have one column.
+        Activation of the last layer. A label is coded as 1. Its absence is coded as -1 for tanh
+        and as 0 for the others. Two classes have one column.
     """
 
     classes: np.ndarray
@@ -49,7 +50,7 @@ class Labels:
 
     @staticmethod
     def loss_and_output(loss, output_activation):
-        """What "auto" means, or what `read` finds out."""
+        """The loss and output activation that "auto" means; `read` resolves the rest."""
         if output_activation == "identity":
             raise ValueError(
                 "output_activation='identity' is for task='regression': labels need 'logistic', "
@@ -75,13 +76,13 @@ class Labels:
         y : {array-like, Chunks}
             The labels.
         dtype : dtype
-            That of the codes.
+            The dtype of the codes.
         output_activation : str
-            What `loss_and_output` gave.
+            The result of `loss_and_output`.
         classes : array-like, default=None
-            All labels that will ever occur; None means those in y.
+            All labels that will ever occur; None means the labels in y.
         before : Labels, default=None
-            Those of a fit that goes on.
+            The labels of the fit that this one continues.
         """
         if isinstance(y, Chunks):
             labels, multilabel = y.unique(), False
@@ -98,7 +99,7 @@ class Labels:
         return targets, y.map(code, targets.n_outputs, dtype) if isinstance(y, Chunks) else code(y)
 
     def _check_goes_on(self, new, multilabel):
-        """Weights fitted to other labels are no start."""
+        """Refuse to continue from weights that were fitted to other labels."""
         if multilabel != self.multilabel or not np.array_equal(new, self.classes):
             kinds = {False: "one label for each row", True: "a 0/1 matrix"}
             raise ValueError(
@@ -108,7 +109,7 @@ class Labels:
             )
 
     def prepared(self, Y, sample_weight, *, class_weight, **unused):
-        """The labels, the codes, and the weights of the rows times those of their classes."""
+        """The labels, the codes, and the weights of the rows times their class weights."""
         return self, Y, self._weigh_classes(Y, sample_weight, class_weight)
 
     def _weigh_classes(self, Y, sample_weight, class_weight):
@@ -118,7 +119,7 @@ class Labels:
             raise ValueError("class_weight takes one label for each row: pass sample_weight.")
         index = label_index(Y)
         weights = np.ones(len(Y)) if sample_weight is None else sample_weight
-        if isinstance(class_weight, str):  # "balanced": weights count by their ratios
+        if isinstance(class_weight, str):  # "balanced": only the ratios of weights matter
             totals = np.bincount(index, weights=weights, minlength=len(self.classes))
             return check_weights(weights / np.where(totals > 0, totals, 1)[index], Y)
         by_class = self._by_class(index, class_weight)
@@ -141,7 +142,7 @@ class Labels:
 
     @property
     def n_outputs(self):
-        """Columns of the codes."""
+        """Number of columns of the codes."""
         return len(self.classes) if self.multilabel or len(self.classes) > 2 else 1
 
     @property
@@ -151,17 +152,17 @@ class Labels:
         return known | {"target_offset_": None, "target_scale_": None}
 
     def strata(self, Y):
-        """The class of each row, where a row has one."""
+        """The class of each row, to stratify by; None if a row may have several labels."""
         return None if self.multilabel else label_index(Y)
 
     def decide(self, Z):
-        """The labels that raw outputs mean."""
+        """The labels for raw outputs."""
         if self.multilabel:
             return (Z > 0).astype(int)
         return self.classes[label_index(Z)]
 
     def probabilities(self, Z):
-        """Class probabilities and their logarithms; those of tanh outputs a are (a + 1) / 2."""
+        """Class probabilities and their logarithms; a tanh output a means (a + 1) / 2."""
         Z = STEEPNESS.get(self.output_activation, 1) * Z
         if self.multilabel:
             return expit(Z), log_expit(Z)
@@ -192,7 +193,7 @@ class Reals:
     Attributes
     ----------
     offset, scale : ndarray of shape (n_outputs,)
-        What the output is scaled back by: a prediction is ``offset + scale * output``.
+        They scale the output back: a prediction is ``offset + scale * output``.
     output_activation : {"identity", "logistic", "tanh"}
         Activation of the last layer.
     """
@@ -205,7 +206,7 @@ class Reals:
 
     @staticmethod
     def loss_and_output(loss, output_activation):
-        """What "auto" means."""
+        """The loss and output activation that "auto" means."""
         output_activation = "identity" if output_activation == "auto" else output_activation
         return "squared_error" if loss == "auto" else loss, output_activation
 
@@ -223,7 +224,7 @@ class Reals:
 
     @np.errstate(over="ignore")  # infinite targets are reported by the fit
     def prepared(self, Y, sample_weight, *, scale_targets, before, dtype, **unused):
-        """In a unit that suits the last layer; a fit that goes on keeps that of before."""
+        """Scale the targets to suit the last layer; a fit that continues keeps the old scale."""
         targets = self
         if before is not None:
             targets = replace(self, offset=before.offset, scale=before.scale)
@@ -234,7 +235,7 @@ class Reals:
         return targets, Y, sample_weight
 
     def _in_unit(self, Y, sample_weight):
-        """Mean 0 and variance 1, or from one end of the range of the outputs to the other."""
+        """The scale for mean 0 and variance 1, or for the whole range of bounded outputs."""
         low, high = RANGES[self.output_activation]
         if not np.isfinite(high - low):
             mean, scale = mean_and_scale(Y, sample_weight)
@@ -254,7 +255,7 @@ class Reals:
         return scaled(Y) if Y.nbytes <= MOST_COPIED else StandardisedRows(Y, scaled)
 
     def _refuse_beyond(self, dtype):
-        """Refuse targets of which the predictions would be infinite."""
+        """Refuse targets so large that predictions of them would be infinite."""
         if (np.abs(self.offset) + self.scale > np.finfo(dtype).max).any():
             raise ValueError(
                 f"The network can't be fitted: {np.dtype(dtype)}, the dtype of X, does "
@@ -263,7 +264,7 @@ class Reals:
 
     @property
     def n_outputs(self):
-        """Columns of y."""
+        """Number of columns of y."""
         return len(self.scale)
 
     @property
@@ -273,10 +274,10 @@ class Reals:
         return known | {"classes_": None, "_multilabel": None}
 
     def strata(self, Y):
-        """Real targets have none."""
+        """Real targets have no classes to stratify by."""
 
     def decide(self, Z):
-        """The targets that raw outputs mean."""
+        """The targets for raw outputs."""
         A = apply_output(Z, self.output_activation)
         with np.errstate(over="ignore"):
             Y = (A * self.scale + self.offset).astype(Z.dtype)
@@ -312,8 +313,8 @@ def _labels(y):
         y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
         if not np.isin(y, (0, 1)).all():
             raise ValueError(
-                "y has several columns, and so must hold 0 and 1 alone, with a column for each "
-                f"label, not {np.unique(y).tolist()}."
+                "y has several columns, one for each label, and so must hold 0 and 1 alone, "
+                f"not {np.unique(y).tolist()}."
             )
         return y, np.arange(y.shape[1]), True
     y = column_or_1d(y, warn=True)
@@ -337,7 +338,7 @@ def _check_classes(new, labels, multilabel):
 
 @dataclass
 class _Coded:
-    """The codes of labels: the ends of a range for no and yes, one column for two classes."""
+    """Encode labels by the two ends of a range; two classes have one column."""
 
     classes: np.ndarray
     multilabel: bool
@@ -352,7 +353,7 @@ class _Coded:
 
 
 def label_index(Z):
-    """The class of each row: its largest column, or whether its only one is positive."""
+    """The class of each row: its largest column, or for one column whether it is positive."""
     return Z.argmax(axis=1) if Z.shape[1] > 1 else (Z[:, 0] > 0).astype(int)
 
 
@@ -371,7 +372,7 @@ def _r2(y, prediction, sample_weight):
 
 @dataclass
 class Standardised:
-    """Targets to fit: shifted, and divided by a scale, column by column."""
+    """Shift targets, and divide them by a scale, column by column."""
 
     offset: np.ndarray
     scale: np.ndarray
@@ -382,7 +383,7 @@ class Standardised:
 
 
 class StandardisedRows:
-    """The same of rows, a file of them perhaps, when they are taken: see `LazyRows`."""
+    """Rows, perhaps in a file, that are standardised when they are read: see `LazyRows`."""
 
     def __init__(self, Y, standardised):
         self.Y, self.standardised = Y, standardised
@@ -392,12 +393,12 @@ class StandardisedRows:
         return self.shape[0]
 
     def __getitem__(self, rows):
-        with np.errstate(over="ignore"):  # what is too large shows as infinite
+        with np.errstate(over="ignore"):  # values that are too large become infinite
             return self.standardised(self.Y[rows])
 
 
 def mean_and_scale(Y, sample_weight):
-    """The weighted mean and standard deviation of each column; 1 for one that does not vary.
+    """The weighted mean and standard deviation of each column; 1 for a column without variance.
 
     Parameters
     ----------
@@ -410,8 +411,8 @@ def mean_and_scale(Y, sample_weight):
     -------
     mean, scale : ndarray of shape (n_outputs,)
     """
-    with np.errstate(all="ignore"):  # what overflows the fit reports
-        # squares of what is huge or tiny would overflow, or vanish
+    with np.errstate(all="ignore"):  # the fit reports an overflow
+        # squares of huge or tiny values would overflow, or vanish
         peak = np.array([power_of_two(size) for size in np.abs(bounds(Y)).max(axis=0)])
         scaled = Standardised(0.0, peak, float)
         if isinstance(Y, Chunks):
@@ -423,7 +424,7 @@ def mean_and_scale(Y, sample_weight):
 
 
 def bounds(Y, sample_weight=None):
-    """The smallest and the largest value of each column, of rows that have a weight."""
+    """The smallest and the largest value of each column, among rows that have a weight."""
     if isinstance(Y, Chunks):
         found = Y.each(_bounds, *([] if sample_weight is None else [sample_weight]))
     else:
@@ -436,6 +437,6 @@ def bounds(Y, sample_weight=None):
 
 
 def _bounds(rows, s=None):
-    """Those of some rows, or None without rows."""
+    """The bounds of some rows, or None without rows."""
     rows = (rows if s is None else rows[s > 0]).astype(float)
     return (rows.min(axis=0), rows.max(axis=0)) if len(rows) else None

@@ -1,22 +1,22 @@
-"""A fit as a tree of tasks, which is what scikit-learn's callbacks see.
+"""A fit as a tree of tasks, which scikit-learn's callbacks see.
 
-The root is the fit. Below it are its iterations; with pretraining a task for that before
-them, and with several starts a task for each of them in between. Without callbacks nothing of
-scikit-learn's is called.
+The root is the fit, and below it are its iterations. With pretraining a task for it comes before
+the iterations. With several starts there is a task for each start, between the fit and its
+iterations. Without callbacks no function of scikit-learn is called.
 """
 
 from contextlib import contextmanager, nullcontext
 from copy import copy
 
-# Where scikit-learn keeps an estimator's callbacks, and the task that another one fits it in.
+# Attributes of scikit-learn: an estimator's callbacks, and the task of an outer fit.
 _SOURCES = ("_skl_callbacks", "_parent_callback_ctx")
 
-# These, and what belongs to a fit that runs.
+# These attributes, and those of a running fit.
 _CALLBACK_STATE = (*_SOURCES, "_skl_callbacks_to_teardown", "_callback_fit_ctx")
 
 
 class NoTask:
-    """A task that no callback sees, and each one below it."""
+    """A task that no callback sees, nor any task below it."""
 
     def subcontext(self, **options):
         return self
@@ -32,34 +32,34 @@ class NoTask:
 
 
 class FitTasks:
-    """Begins and ends the tasks of one fit, in pairs unless the fit raises.
+    """Begins and ends the tasks of one fit. Each task that begins also ends unless the fit raises.
 
     Parameters
     ----------
     estimator : estimator
-        Is fitted; on its callbacks the hooks are called.
+        The estimator that is being fitted, whose callbacks are called.
     X, y : object
-        What the hooks get as data: that which was given to ``fit``, as it was.
+        The data that the callbacks get, as they were passed to ``fit``.
     sample_weight : array-like or None
-        What they get as metadata.
+        The metadata that the callbacks get.
     """
 
     def __init__(self, estimator, X, y, sample_weight):
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
         self.estimator = estimator
-        self.path = []  # from the fit down to the task that runs
-        self.stopped = False  # by a callback, when the last task but iterations ended
+        self.path = []  # the running tasks, from the fit down
+        self.stopped = False  # whether a callback stopped the last task other than an iteration
 
     @contextmanager
     def task(self, name, max_subtasks):
         """Run the block as a task below the present one; the first is the fit."""
         if self.path:
             context = self._below(name, max_subtasks)
-            attributes = None  # the estimator can't predict yet, or no more than before
+            attributes = None  # nothing new to predict with at the end of this task
         else:
             context = self._root(name, max_subtasks)
-            attributes = {}  # all is there at its end
+            attributes = {}  # at its end the estimator has all attributes
         context.call_on_fit_task_begin(**self.data)
         self.path.append(context)
         yield
@@ -78,9 +78,9 @@ class FitTasks:
             context.call_on_fit_task_end(**self.data)
 
     def iteration(self, attributes=None):
-        """An iteration that has ended, as a task; whether a callback stops the run.
+        """Report an iteration that has ended as a task; return whether a callback stops the run.
 
-        ``attributes()`` are the estimator's as if the fit had stopped now.
+        ``attributes()`` are the attributes of the estimator as if the fit had stopped now.
         """
         task = self._below("iteration", 0)
         task.call_on_fit_task_begin(**self.data)
@@ -96,7 +96,7 @@ class FitTasks:
 
 
 def without_callbacks(estimator):
-    """A shallow copy without callbacks, and without what a running fit has hung on it."""
+    """A shallow copy without callbacks, and without the state of a running fit."""
     bare = copy(estimator)
     for name in _CALLBACK_STATE:
         vars(bare).pop(name, None)

@@ -7,7 +7,7 @@ from threading import RLock, get_ident
 
 from threadpoolctl import ThreadpoolController
 
-# Whether others share the rows already, so that a fit or a prediction takes no more threads.
+# Whether other tasks share the rows already: then a fit or a prediction uses one thread.
 _ALONE = ContextVar("alone", default=False)
 
 
@@ -19,30 +19,31 @@ def _libraries():
 def _set_limits(limits):
     """Give each library its number of threads.
 
-    Newer threadpoolctl lets only the first thread that sets a limit set others; what the rest
-    set is lost without a word. It also has a lock that an interrupt can leave locked. So this
-    goes to the function behind, where there is one.
+    In newer threadpoolctl only the first thread that sets a limit can set more; limits from other
+    threads are silently ignored. It also has a lock that an interrupt can leave locked. So this
+    calls the function behind it, if there is one.
     """
     for library, limit in zip(_libraries(), limits, strict=True):
         getattr(library, "_real_set_num_threads", library.set_num_threads)(limit)
 
 
 class _Hold:
-    """Who holds BLAS at this moment, and what each library was allowed before.
+    """The present holders of BLAS, and the number of threads of each library before.
 
     Attributes
     ----------
     holders : dict
-        The thread of each holder. Who is not in it any more has given BLAS back.
+        The thread of each holder. A holder that is no longer in it has given BLAS back.
     allowed : list of int or None
-        None while nobody holds, and no interrupt has kept the limits from being restored.
+        Threads of each library before. None while there is no holder, unless an interrupt kept
+        the limits from being restored.
     """
 
     def __init__(self):
         self.lock, self.holders, self.allowed = RLock(), {}, None
 
     def take(self, holder):
-        """Limit BLAS, and say how many threads it was allowed."""
+        """Limit BLAS, and return the number of threads it was allowed."""
 
         def limit():
             if not self.holders:
@@ -55,7 +56,7 @@ class _Hold:
         return self._alone(limit)
 
     def restore(self):
-        """Give BLAS its threads back if nobody holds it; this can be done twice."""
+        """Give BLAS its threads back if there is no holder; calling it twice does no harm."""
 
         def restore():
             if not self.holders and self.allowed is not None:
@@ -65,21 +66,22 @@ class _Hold:
         self._alone(restore)
 
     def _alone(self, action):
-        """``action()`` while no other thread is in one.
+        """``action()``, while no other thread runs an action.
 
-        Not by ``with``: from Python 3.14 on an interrupt can come between a lock and its block.
+        It does not use ``with``: from Python 3.14 on an interrupt can come between a lock and
+        its block.
         """
         try:
             self.lock.acquire()
             return action()
         finally:
-            try:  # noqa: SIM105, not by `suppress`: what is called first must be the release
+            try:  # noqa: SIM105, not by `suppress`: the release must be the first call
                 self.lock.release()
             except RuntimeError:  # the interrupt came before this thread had the lock
                 pass
 
     def after_fork_in_child(self):
-        """None of the parent's threads lives on but the one that forked."""
+        """Keep only the thread that forked: the parent's other threads do not exist here."""
         self.holders = {who: at for who, at in self.holders.items() if at == get_ident()}
         self.lock = RLock()
         self.restore()
@@ -99,16 +101,15 @@ if hasattr(os, "register_at_fork"):
 def on_one_blas_thread(run):
     """``run(n_threads)``, with BLAS held to one thread.
 
-    SciPy's steps on short vectors and products of small blocks lose by BLAS threads. The
-    limit belongs to the process, so that several fits at once share it: the first sets
-    it and the last one gives it back. An interrupt may come at any time: at worst the next
-    call restores the limits.
+    BLAS threads slow down SciPy's steps on short vectors and products of small blocks. The limit
+    belongs to the process. So several fits at once share it: the first one sets it, and the last
+    one restores it. An interrupt may come at any time; at worst the next call restores the limit.
 
     Parameters
     ----------
     run : callable
-        ``n_threads`` are the threads that BLAS may use outside, by the user's or joblib's
-        choice; one inside of `alone`.
+        ``n_threads`` is the number of threads that BLAS may use outside this call, by the choice
+        of the user or joblib. It is one inside `alone`.
     """
     holder = object()
     try:
@@ -120,7 +121,7 @@ def on_one_blas_thread(run):
 
 
 def alone(run):
-    """``run()`` with one thread, as a task of dask does, which has others beside it."""
+    """``run()`` with one thread, for example in a dask task, beside which other tasks run."""
     context = copy_context()
     context.run(_ALONE.set, True)
     return context.run(run)

@@ -1,4 +1,7 @@
-"""Training: minimise an objective from several starts, and choose. It knows no estimator."""
+"""Training: minimise an objective from several starts, and choose the best run.
+
+This file does not depend on the estimators.
+"""
 
 from dataclasses import replace
 from math import ceil
@@ -10,34 +13,34 @@ from .backprop.batches import Batches
 from .backprop.descent import rate_on_trial
 from .backprop.solvers import SHARES, minimise, watch_nothing
 
-# Relative rounding error of the objective where the rows are computed in single or double
-# precision; their sum is always in double.
+# Relative rounding error of the objective for rows in single precision (4 bytes) and in double
+# precision (8 bytes). Sums over the rows are always in double precision.
 ROUNDING = {4: 5e-10, 8: 2.2e-16}
 
 # Rows from which growing_samples="auto" grows them.
 GROW_FROM = 20_000
 
-# Solvers that take steps along a gradient, of mini-batches unless all rows are asked for.
+# Solvers with steps along a gradient, of mini-batches by default.
 BY_STEPS = ("adam", "sgd")
 
-# What "auto" means: rows of a mini-batch; iterations on all rows; epochs, so that there are so
-# many steps but no fewer or more epochs than these; the longest steps of Adam for networks and for
-# autoencoders, and the share of them where no step is the last.
+# What "auto" means. Rows of a mini-batch. Iterations on all rows. Steps of mini-batches, and the
+# fewest and most epochs. The longest step of Adam for networks and for autoencoders, and the share
+# of it that `partial_fit` uses, where the steps do not shrink.
 BATCH_SIZE = 200
 ITERATIONS = 1500
 STEPS, LEAST_EPOCHS, MOST_EPOCHS = 2000, 20, 200
 ADAM_RATE, ADAM_RATE_OF_AUTOENCODERS, FOR_EVER = 0.01, 0.02, 1 / 10
 
-# Rows that tell the step length of gradient descent.
+# Rows on which the step length of gradient descent is chosen.
 SAMPLE = 500
 
-# The largest size of the system for the output layer, beside the products of all layers, that
-# variable_projection="auto" solves.
+# variable_projection="auto" solves a system for the output layer of at most h² = CHEAP times the
+# number of weights.
 CHEAP = 4
 
 
 class Options(NamedTuple):
-    """How to minimise: the parameters of the estimators, and what "auto" has become.
+    """How to minimise: the parameters of the estimators, with "auto" resolved.
 
     Attributes
     ----------
@@ -46,15 +49,15 @@ class Options(NamedTuple):
     max_iter, tol, patience, history_size, learning_rate, momentum, memory
         See `solvers`.
     batch_size : int or None
-        Rows of a mini-batch; None takes all.
+        Rows of a mini-batch; None means all rows.
     shuffle : bool
-        Whether they are drawn in random order.
+        Whether mini-batches are drawn in random order.
     grows : bool
         Whether "lbfgs" runs on samples of the rows first.
     projects : bool
-        Whether it runs on the hidden layers alone first.
+        Whether "lbfgs" runs on the hidden layers alone first.
     name : str or None
-        Under which J is printed after each iteration; None prints nothing.
+        Name to print with J after each iteration; None prints nothing.
     """
 
     solver: str
@@ -79,28 +82,28 @@ def train(objective, starts, rng, options, watch):
     Parameters
     ----------
     objective : Objective
-        What is minimised.
+        The objective to minimise.
     starts : iterable of ndarray of shape (n_params,)
         The starts.
     rng : RandomState
-        For samples and the order of mini-batches.
+        Random numbers for samples and the order of mini-batches.
     options : Options
-        How.
+        How to minimise.
     watch : callable
-        ``watch(theta0)`` is called with each start. It returns who watches the run: a callable
-        ``on_iteration``, with ``keep(result)``, which gives the result to keep and sets
-        ``score``.
+        ``watch(theta0)`` is called with each start and returns the watcher of its run. The
+        watcher is a callable ``on_iteration``. Its method ``keep(result)`` returns the result to
+        keep and sets its ``score``.
 
     Returns
     -------
     run, result
-        Who has watched the best run, and what it has kept.
+        The watcher of the best run, and the result that it kept.
     """
     runs = []
     for theta0 in starts:
         run = watch(theta0)
         result = minimised(objective, theta0, rng, options, run)
-        if result.status == "failed" and options.batch_size:  # its last point is a worse one
+        if result.status == "failed" and options.batch_size:  # its last point is above the start
             value = objective.value(theta0)
             n_evaluations = result.n_evaluations + 1
             result = result._replace(theta=theta0, value=value, n_evaluations=n_evaluations)
@@ -138,7 +141,7 @@ def minimised(objective, theta0, rng, options, on_iteration=watch_nothing):
 
 
 def _own_options(objective, rng, options):
-    """Those that not all solvers have."""
+    """The options that only some solvers have."""
     if options.solver in BY_STEPS:
         own = {name: getattr(options, name) for name in ("learning_rate", "memory")}
         if options.solver == "sgd":
@@ -158,7 +161,7 @@ def _own_options(objective, rng, options):
 
 
 def _learning_rate(objective, theta0, rng, options):
-    """What ``learning_rate="auto"`` means."""
+    """The step length that ``learning_rate="auto"`` means."""
     if options.solver == "adam":
         rate = ADAM_RATE_OF_AUTOENCODERS if objective.is_autoencoder else ADAM_RATE
         return rate if options.anneal else FOR_EVER * rate
@@ -167,7 +170,7 @@ def _learning_rate(objective, theta0, rng, options):
 
 
 def _printing(name, on_iteration):
-    """The same, which prints J after each iteration before."""
+    """The same ``on_iteration``, which also prints J after each iteration."""
 
     def printing(so_far):
         n_iter = len(so_far.loss_curve)
@@ -178,7 +181,7 @@ def _printing(name, on_iteration):
 
 
 def _stages(objective, rng, options):
-    """What "lbfgs" runs on before it runs on the objective itself."""
+    """The stages of "lbfgs" before the objective itself: shares and objectives."""
     first = replace(objective, variable_projection=options.projects)
     if options.grows:
         yield from first.samples(SHARES, rng)
@@ -187,16 +190,16 @@ def _stages(objective, rng, options):
 
 
 def epochs(n_rows, batch_size):
-    """How many epochs of mini-batches ``max_iter="auto"`` means."""
+    """The number of epochs of mini-batches that ``max_iter="auto"`` means."""
     n_batches = ceil(n_rows / batch_size)
     return int(np.clip(ceil(STEPS / n_batches), LEAST_EPOCHS, MOST_EPOCHS))
 
 
 def pays_to_grow(objective):
-    """Whether to begin on samples of the rows: what ``growing_samples="auto"`` means.
+    """Whether ``growing_samples="auto"`` begins on samples of the rows.
 
-    The last column is J after the work of 100 iterations on 60,000 rows, with samples and
-    without (``benchmarks/growing.py``).
+    The last column has J after the work of 100 iterations on 60,000 rows, first with samples,
+    then without (``benchmarks/growing.py``).
 
     ================================  =====  ===================================
     fit                               grows  measured
@@ -210,14 +213,14 @@ def pays_to_grow(objective):
 
 
 def can_project(objective):
-    """Whether the objective is quadratic in an output layer of its own."""
+    """Whether the objective is quadratic in the output layer, and that layer is not tied."""
     network = objective.network
     is_linear = (objective.loss, objective.output_activation) == ("squared_error", "identity")
     return is_linear and len(network.sizes) > 2 and not network.tied
 
 
 def pays_to_project(objective):
-    """Whether to solve the output layer exactly: what ``variable_projection="auto"`` means.
+    """Whether ``variable_projection="auto"`` solves the output layer exactly.
 
     ==========================================  ====================================
     not where                                   because

@@ -1,4 +1,4 @@
-"""What is let in: rows, targets and weights of any kind, and the sentences that refuse others."""
+"""Validation of rows, targets and weights, with the error messages for bad input."""
 
 from datetime import date, timedelta
 from numbers import Number
@@ -12,24 +12,24 @@ from .backprop.blocks import LazyRows, as_floats, chunks
 FLOATS = [np.float64, np.float32]
 DATES = (date, timedelta, np.datetime64, np.timedelta64)
 
-# Types that stand for what is missing, by name since pandas need not be there, and those of
-# which a value can be unequal to itself.
+# Types of missing values, by name because pandas may not be installed; and types with values, such
+# as NaN, that are unequal to themselves.
 MISSING = {"NoneType", "NAType", "NaTType"}
 UNEQUAL = (Number, np.datetime64, np.timedelta64)
 
 
 @np.errstate(invalid="ignore")  # as in `check_floats`
 def validate_rows(estimator, X, **options):
-    """X, or X and y, where X is then float64 or float32.
+    """X, or X and y, with X as float64 or float32.
 
-    scikit-learn would convert an array of integers as a whole, and look for values
-    that are not finite by masks of its size: here both is done a block at a time.
+    scikit-learn would convert an array of integers as a whole, and use masks of its size to find
+    values that are not finite. Here both are done one block at a time.
     """
     if is_dask(X):
         raise TypeError(
             f"{type(estimator).__name__} needs rows in memory or in a file for this: give it some "
-            "of the rows, such as X[:100_000].compute(). What it computes for each row, as "
-            "transform does, works on dask collections."
+            "of the rows, such as X[:100_000].compute(). Methods that work row by row, such as "
+            "transform, accept dask collections."
         )
     if isinstance(X, LazyRows):  # validated before
         return validate_data(estimator, X, skip_check_array=True, **options)
@@ -47,14 +47,14 @@ def validate_rows(estimator, X, **options):
 
 
 def no_entry_twice(X):
-    """A CSR array itself, or a copy with entries in order whose duplicates are added."""
+    """The CSR array itself, or a copy with sorted entries and duplicates added up."""
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
     return X
 
 
-@np.errstate(invalid="ignore")  # scikit-learn adds all values to see whether they are finite
+@np.errstate(invalid="ignore")  # scikit-learn sums all values to see whether they are finite
 def check_floats(X, input_name="X"):
     """A matrix of float64 or float32."""
     refuse_dates(X, input_name)
@@ -62,7 +62,7 @@ def check_floats(X, input_name="X"):
 
 
 def refuse_dates(X, name="X"):
-    """Refuse dates and durations, which would become numbers in a unit that nobody has chosen."""
+    """Refuse dates and durations, which would become numbers in an arbitrary unit."""
     dtypes = getattr(X, "dtypes", [getattr(X, "dtype", None)])
     dtypes = list(dtypes) if np.iterable(dtypes) else [dtypes]
     if any(map(_is_date, dtypes)) or any(isinstance(v, DATES) for v in _first_objects(X, dtypes)):
@@ -73,21 +73,21 @@ def refuse_dates(X, name="X"):
 
 
 def _is_date(dtype):
-    """Of NumPy, pandas or polars."""
+    """Whether a dtype of NumPy, pandas or polars holds dates or durations."""
     if hasattr(dtype, "is_temporal"):
         return dtype.is_temporal()
     return getattr(dtype, "kind", None) in ("m", "M") or str(dtype).startswith("period")
 
 
 def _first_objects(X, dtypes):
-    """The first row of a list, or of what holds objects, in memory."""
+    """The first row of a list, or of an array in memory that holds objects."""
     is_list = isinstance(X, (list, tuple))
     holds_objects = object in dtypes and not is_dask(X) and np.ndim(X) > 0
     return np.array(X[:1], dtype=object).flat if is_list or holds_objects else ()
 
 
 def refuse_nan(X, name="X"):
-    """Refuse NaN, for which nobody has looked where ``assume_finite=True``."""
+    """Refuse NaN, which is not looked for earlier with ``assume_finite=True``."""
     if any(np.isnan(block).any() for block in ([X.data] if issparse(X) else chunks(X))):
         raise ValueError(
             f"{name} holds NaN, which assume_finite=True has let pass: leave these rows out, or "
@@ -96,7 +96,7 @@ def refuse_nan(X, name="X"):
 
 
 def no_nan(output, X=None):
-    """The output itself, unless infinite terms of it have cancelled, or X held NaN."""
+    """The output itself; raise if it has NaN, from NaN in X or from infinite terms."""
     if np.isnan(output.min()):
         if X is not None:
             refuse_nan(X)
@@ -105,12 +105,12 @@ def no_nan(output, X=None):
 
 
 def plain(y, name="y"):
-    """Labels or targets of one kind; numbers that are held as objects as an array of numbers.
+    """Labels or targets of one kind. Numbers held as objects become an array of numbers.
 
     Raises
     ------
     ValueError
-        Some are missing, or they are of several kinds.
+        Some values are missing, or they are of several kinds.
     """
     values = _objects(y)
     if values is None:
@@ -134,7 +134,7 @@ def plain(y, name="y"):
 
 
 def _objects(y):
-    """An array of the objects in y; None if y holds numbers or strings, which have a type."""
+    """An array of the objects in y, or None if y has a dtype of numbers or strings."""
     if isinstance(y, (list, tuple)):
         return np.array(y, dtype=object)
     if y is None or issparse(y) or is_dask(y) or np.isscalar(y):
@@ -146,13 +146,13 @@ def _objects(y):
 
 
 def _family(kind):
-    """The type itself, or a larger one whose members can be compared."""
+    """The type itself, or a wider one whose values can be compared."""
     families = str, bytes, (Number, np.bool_)
     return next((family for family in families if issubclass(kind, family)), kind)
 
 
 def is_dask(X):
-    """Whether X is a collection of dask, which is not imported to find out."""
+    """Whether X is a dask collection. dask is not imported for this."""
     return type(X).__module__.partition(".")[0] == "dask"
 
 

@@ -5,16 +5,16 @@ import warnings
 
 from sklearn.base import BaseEstimator
 
-# The address of the published docs, with a slash at its end. Empty: there are none yet, and no
-# notebook or page links to any. It is named here only.
+# The address of the published docs, with a slash at its end; it is set only here. It is empty
+# because no docs are published yet. No notebook or page links to them then.
 DOCS = ""
 
 
 class VersionedEstimator(BaseEstimator):
-    """An estimator whose pickles carry the package's version; loading another one's warns.
+    """An estimator whose pickles carry the package's version; other versions warn at loading.
 
-    Its picture in a notebook links to its page where there are pages. scikit-learn does both for
-    its own estimators only.
+    Its diagram in a notebook links to its page of the docs, once these are published.
+    scikit-learn does both for its own estimators only.
     """
 
     _doc_link_module = "skl_sae" if DOCS else ""
@@ -30,7 +30,7 @@ class VersionedEstimator(BaseEstimator):
             warnings.warn(
                 f"This {type(self).__name__} was saved by skl_sae {saved_by} and is loaded by "
                 f"{_version()}: results may differ. Fit it anew, or load it with the version "
-                "that has saved it.",
+                "that saved it.",
                 UserWarning,
                 stacklevel=2,
             )

@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line, and are not repeated for each candidate of a search."""
+"""Warnings that point at the user's line, and come once for all candidates of a search."""
 
 import sys
 import warnings
@@ -7,20 +7,20 @@ from contextvars import ContextVar, copy_context
 # Packages whose frames are never the user's.
 INNER = {"skl_sae", "sklearn", "joblib", "contextlib"}
 
-# What a message begins with, where a fit is a part of another one.
+# The beginning of a message, if a fit is part of another fit.
 _PART = ContextVar("part", default="")
 
-# Where a cross-validation has warned, and of what; it begins anew when there are so many.
+# The cross-validations that have warned, and the categories. It is cleared at MOST_SEEN entries.
 _SEEN = {}
 MOST_SEEN = 1000
 
 
 def warn(message, category):
-    """Warn at the first line that is none of ours, scikit-learn's or joblib's.
+    """Warn at the first line outside this package, scikit-learn and joblib.
 
-    The fits of a cross-validation warn once only, of each category: a search over
-    hundreds of candidates says nothing new with each. Python's own filter can't do that, since
-    scikit-learn resets it.
+    All fits of a cross-validation together warn once for each category, because a search over
+    hundreds of candidates would repeat the same warning. Python's own filter can't do that,
+    because scikit-learn resets it.
     """
     frame, depth, folds = sys._getframe(1), 2, False
     while frame.f_back is not None and _is_inner(frame):
@@ -31,7 +31,7 @@ def warn(message, category):
 
 
 def part(name, run):
-    """``run()``, where the messages of the fits inside begin with the name of this part."""
+    """``run()``; messages of the fits inside it begin with the name of this part."""
     context = copy_context()
     context.run(_PART.set, f"{name}: ")
     return context.run(run)
@@ -42,10 +42,10 @@ def _is_inner(frame):
 
 
 def _seen(*key):
-    """Whether this was asked before."""
+    """Whether this key was seen before; remember it."""
     if key in _SEEN:
         return True
     if len(_SEEN) >= MOST_SEEN:
-        _SEEN.clear()  # at once: another thread may be here too
+        _SEEN.clear()  # in a single call, because another thread may be here too
     _SEEN[key] = None
     return False

@@ -8,7 +8,7 @@ from ._validation import check_weight_range, refuse_dates
 
 
 def exact_weights(sample_weight, X):
-    """Weights of the rows in float64, times a power of two so that sums are exact; or None.
+    """Weights of the rows in float64, or None. They are scaled by a power of two, exactly.
 
     Raises
     ------
@@ -20,14 +20,14 @@ def exact_weights(sample_weight, X):
     if sample_weight is None:
         return None
     refuse_dates(sample_weight, "sample_weight")
-    rows = np.empty((X.shape[0], 0))  # their number is what counts
+    rows = np.empty((X.shape[0], 0))  # only their number matters
     weights = check_sample_weight(sample_weight, rows, dtype=np.float64)
     check_weight_range(weights.min(), weights.max())
     return np.ldexp(weights, -np.frexp(weights.max())[1])
 
 
 def check_weights(sample_weight, X):
-    """Weights of the rows with largest weight one, in the dtype of X: see `exact_weights`."""
+    """Weights of the rows in the dtype of X, scaled to at most one: see `exact_weights`."""
     weights = exact_weights(sample_weight, X)
     if weights is None or isinstance(X, Chunks):
         return weights

@@ -1,6 +1,6 @@
-"""Callbacks for scikit-learn's ``set_callbacks`` (1.9 and newer) beside its own.
+"""A callback for scikit-learn's ``set_callbacks`` (1.9 and newer), besides its own ones.
 
-Nothing here is imported by the estimators: a callback only sees what scikit-learn hands to it.
+The estimators do not import this file. A callback only gets what scikit-learn passes to it.
 """
 
 import os
@@ -14,19 +14,19 @@ from ._tasks import without_callbacks
 
 
 class Checkpoint:
-    """Save the estimator to a file again and again while it is fitted.
+    """Save the estimator to a file every few iterations while it is fitted.
 
-    The file holds the estimator as if the fit had stopped there: it predicts, and with
-    ``warm_start=True`` a further ``fit`` goes on from it. It is replaced as a whole, so that
-    whatever happens to the process, the file is the one before or the one after. When the
-    fit ends, it holds the fitted estimator.
+    The file holds the estimator as if the fit had stopped there. It can predict, and with
+    ``warm_start=True`` another ``fit`` continues from it. The file is replaced as a whole: if
+    the process is killed, either the old file or the new one is there. When the fit ends, the
+    file holds the fitted estimator.
 
     Parameters
     ----------
     path : str or path-like
-        The file, for `joblib.load`.
+        The file, to be read by `joblib.load`.
     every : int, default=10
-        Save after so many iterations.
+        Number of iterations from one save to the next.
 
     Raises
     ------
@@ -40,13 +40,13 @@ class Checkpoint:
 
     Notes
     -----
-    Needs scikit-learn 1.9. It is set on the estimator whose iterations count, a step of a
-    pipeline for example, and sees those of that estimator alone: in a grid search all
-    candidates would write to the same file. joblib files run code when they are loaded: load
-    only what you trust.
+    This needs scikit-learn 1.9. Set it on the estimator whose iterations count, for example a
+    step of a pipeline. It sees the iterations of this estimator alone. Do not use it in a grid
+    search, where all candidates would write to the same file. joblib files can run code when
+    they are loaded, so load only files that you trust.
 
-    To know the estimator as if the fit had stopped costs a `~skl_sae.SparseAutoencoder` one
-    pass of its encoder over the rows in each iteration.
+    To compute the estimator as if the fit had stopped, a `~skl_sae.SparseAutoencoder` needs
+    one pass of its encoder over the rows in each iteration.
 
     Examples
     --------
@@ -70,17 +70,17 @@ class Checkpoint:
         self.path, self.every = Path(path), every
 
     def setup(self, estimator, context):
-        """Begin to count."""
+        """Start to count iterations."""
         self.n_iter = 0
 
     def teardown(self, estimator, context):
-        """Nothing is left open."""
+        """Nothing to do."""
 
     def on_fit_task_begin(self, estimator, context):
         """Nothing to do."""
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Save after every so many iterations, and at the end of the fit."""
+        """Save after every ``every`` iterations, and at the end of the fit."""
         if fitted_estimator is None:
             return
         at_the_end = context.max_subtasks != 0  # iterations have no tasks below them
@@ -90,20 +90,21 @@ class Checkpoint:
 
 
 def save(estimator, path):
-    """Write a joblib file so that there is the old one or the new one at any moment.
+    """Write a joblib file in one step: at any moment the old file or the new one is there.
 
     Parameters
     ----------
     estimator : object
         What to save.
     path : str or path-like
-        The file. It is written under another name (``path`` and ``.<letters>.part``), brought
-        to the disk, and renamed; a process that is killed may leave the other one behind.
+        The file. It is first written under a temporary name, ``path`` and
+        ``.<letters>.part``, then flushed to the disk, then renamed. A process that is killed
+        may leave the temporary file behind.
 
     Raises
     ------
     OSError
-        The file can't be written; then an older one is as it was.
+        The file can't be written. An older file is left unchanged.
     """
     path = Path(path)
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")

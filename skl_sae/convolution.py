@@ -1,4 +1,4 @@
-"""Features of patches, learned small, for whole images: convolution and pooling."""
+"""Convolution and pooling: features learned on small patches, applied to whole images."""
 
 from itertools import product
 from math import prod
@@ -24,8 +24,8 @@ from ._validation import check_floats, validate_rows
 from ._versioned import VersionedEstimator
 from .backprop.blocks import row_blocks
 
-# Patches and codes of one block. They should stay in the cache; an encoder of several steps
-# holds a few times as much.
+# Bytes of the patches and codes of one block, which should stay in the cache. An encoder with
+# several steps needs a few times as much.
 BLOCK_BYTES = 2**22
 
 
@@ -35,23 +35,23 @@ class ConvolveAndPool(
     r"""Features of images, from an encoder of small patches.
 
     The encoder, usually a `SparseAutoencoder` behind its preprocessing, is applied to
-    every patch of an image (valid convolution): each feature becomes a map, with the
-    feature of the patch at (i, j) as pixel (i, j). The maps are divided into a grid of
-    regions, and each region gives the mean of each feature (mean pooling):
+    every patch of an image (valid convolution). Each feature becomes a map, whose pixel
+    (i, j) is the feature of the patch at (i, j). The maps are divided into a grid of
+    regions, and each feature is averaged over each region (mean pooling):
 
     .. math::
 
         z_{g,k} = \frac{1}{|R_g|} \sum_{(i, j) \in R_g} \mathrm{encoder}(x^{(i, j)})_k .
 
     This is "Feature extraction using convolution" and "Pooling" of the UFLDL tutorial
-    [1]_: a network of 8 × 8 pixels is learned, which is cheap, and used on 64 × 64.
+    [1]_. A network is learned on 8 × 8 pixels, which is cheap, and used on 64 × 64.
 
     Parameters
     ----------
     encoder : estimator
-        What turns patches into features: an estimator or `~sklearn.pipeline.Pipeline`
-        with `fit` and `transform`. A clone of it is fitted on patches of X. A
-        `~sklearn.frozen.FrozenEstimator` is used as it is: features learned elsewhere
+        An estimator or `~sklearn.pipeline.Pipeline` with `fit` and `transform`, which
+        turns patches into features. A clone of it is fitted on patches of X. A
+        `~sklearn.frozen.FrozenEstimator` is used as it is, for features learned elsewhere
         (self-taught learning).
     image_shape : tuple (height, width) or (height, width, n_channels), default=None
         Shape of an image. Each row of X is an image, flattened in C order: the channels
@@ -61,16 +61,16 @@ class ConvolveAndPool(
         Size of a patch in pixels. A patch has all channels; the encoder sees it
         flattened in C order.
     pool_shape : tuple (height, width), default=None
-        Size of a pooling region in pixels of the feature map. The last regions are
-        smaller where the map is no multiple of it, and are averaged over what they have.
-        None means one region, the whole map.
+        Size of a pooling region in pixels of the feature map. If the map is not a multiple
+        of it, the last regions are smaller and have the mean of fewer pixels. None means
+        one region, the whole map.
     stride : int, default=1
-        Distance of neighbouring patches in pixels, in both directions.
+        Distance between neighbouring patches in pixels, in both directions.
     n_patches : int, default=10000
-        Number of patches on which the encoder is fitted, drawn at random from all images
-        and positions, each at most once; if there are no more, all are taken.
+        Number of patches on which the encoder is fitted. They are drawn at random from all
+        images and positions, each at most once. If there are fewer, all are used.
     random_state : int, RandomState instance or None, default=None
-        For the patches that are drawn. The encoder has its own.
+        Random numbers for drawing the patches. The encoder has its own.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class ConvolveAndPool(
     image_shape_ : tuple (height, width, n_channels)
         Shape of an image.
     map_shape_ : tuple (height, width)
-        Size of a feature map: the number of patches of an image.
+        Size of a feature map: the number of patches of an image in each direction.
     grid_shape_ : tuple (height, width)
         Number of pooling regions.
     n_features_in_ : int
@@ -99,7 +99,7 @@ class ConvolveAndPool(
     ⌊(H - h) / t⌋ + 1. In the tutorial images of 64 × 64 and patches of 8 × 8 pixels give
     maps of 57 × 57, and regions of 19 × 19 a grid of 3 × 3.
 
-    `transform` works on a few images at a time, or on parts of one: the patches of all
+    `transform` works on a few images at a time, or on parts of one. So the patches of all
     images are never in memory together.
 
     References
@@ -129,7 +129,7 @@ class ConvolveAndPool(
     """
 
     _parameter_constraints = {
-        "encoder": "no_validation",  # below, in words
+        "encoder": "no_validation",  # checked by `_check_encoder`
         "image_shape": [tuple, list, None],
         "patch_shape": [tuple, list],
         "pool_shape": [tuple, list, None],
@@ -181,7 +181,7 @@ class ConvolveAndPool(
         ValueError
             Bad data or parameters, shapes that do not fit together, a frozen encoder
             that is not fitted (`~sklearn.exceptions.NotFittedError`) or was fitted on
-            patches of another size. The transformer is then as it was.
+            patches of another size. The transformer is left unchanged.
         """
         _check_encoder(self.encoder)
         X = validate_rows(self, X)
@@ -191,7 +191,7 @@ class ConvolveAndPool(
 
     @by_chunks
     def transform(self, X):
-        """Give the pooled features of images.
+        """Compute the pooled features of images.
 
         Parameters
         ----------
@@ -245,7 +245,7 @@ class ConvolveAndPool(
         return tags
 
     def _store_shapes(self, n_features):
-        """Check that image, patch and region fit together, and set what follows."""
+        """Check that image, patch and region fit together, and store their shapes."""
         shape = (1, n_features) if self.image_shape is None else self.image_shape
         _check_shape("image_shape", shape, (2, 3))
         _check_shape("patch_shape", self.patch_shape, (2,))
@@ -266,7 +266,7 @@ class ConvolveAndPool(
             (n - int(size)) // int(self.stride) + 1
             for n, size in zip((height, width), self.patch_shape)
         )
-        # what `transform` uses, so that parameters changed after the fit wait for the next
+        # `transform` uses these: parameters changed after a fit count from the next fit on
         self._patch_shape = tuple(map(int, self.patch_shape))
         self._stride = min(int(self.stride), max(height, width))
         pool_shape = self.map_shape_ if self.pool_shape is None else self.pool_shape
@@ -286,7 +286,7 @@ class ConvolveAndPool(
     def _draw(self, X):
         """Random patches of all images and positions, one in each row.
 
-        A few images at a time are taken, in their order in X, which may be a file.
+        Images are read a few at a time, in their order in X, which may be a file.
         """
         shape = (len(X), *self._windows(X[:1], stride=1).shape[1:3])
         rng = check_random_state(self.random_state)
@@ -337,9 +337,9 @@ def _regions(span, n, size):
 
 
 def _average(codes, shape, rows, columns):
-    """What the codes add to the means of the regions, ndarray of the given shape.
+    """The part of the regions' means that these codes give, an ndarray of the given shape.
 
-    A sparse product, with one entry for each patch, reads the codes once.
+    It is a sparse product with one entry for each patch, which reads the codes once.
     """
     (i, row_weights), (j, column_weights) = rows, columns
     grid = np.ix_(range(shape[0]), i - i[0], j - j[0])
@@ -375,6 +375,6 @@ def _check_frozen(encoder, patch_size):
     n_features = getattr(encoder, "n_features_in_", patch_size)
     if n_features != patch_size:
         raise ValueError(
-            f"The frozen encoder was fitted on patches of {n_features} values, but those of "
-            f"patch_shape and image_shape have {patch_size}."
+            f"The frozen encoder was fitted on patches of {n_features} values, but "
+            f"patch_shape and image_shape give patches of {patch_size}."
         )

@@ -1,4 +1,4 @@
-"""The anomaly detector: an ensemble of small autoencoders, in the form of IsolationForest."""
+"""The anomaly detector: an ensemble of small autoencoders, with IsolationForest's interface."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -29,64 +29,66 @@ from ._weights import exact_weights
 from .backprop.blocks import dense, row_blocks
 from .sparse_autoencoder import SparseAutoencoder
 
-# By less than this the score of a row differs if it stands beside others.
+# Rounding: the score of a row changes by less than this with the rows scored beside it.
 ROUNDING = 1e-10
 
-# Rows that are scored at a time, on however many threads.
+# Rows that are scored at a time, for any number of threads.
 BLOCK_ROWS = 1024
 
-# n_components="auto": the units of the members in turn, by the number of features, within limits.
+# n_components="auto": units per feature, which the members have in turn, and their limits.
 UNITS_PER_FEATURE = 1 / 4, 1 / 2, 1
 FEWEST_UNITS, MOST_UNITS = 2, 64
 
-# max_samples="auto": at most so many rows, and half of them.
+# max_samples="auto": half of the rows, and at most this many.
 AUTO_SAMPLES = 256
 
-# Scaled values are cut here, so that their squares do not overflow.
+# Scaled values are cut at this size, because their squares must not overflow.
 LARGEST = 1e100
 
 PARAMETERS = {
-    "n_estimators": Parameter([COUNT], "int", "Number of autoencoders: the members."),
+    "n_estimators": Parameter([COUNT], "int", "Number of members, each an autoencoder."),
     "max_samples": Parameter(
         [StrOptions({"auto"}), COUNT, Interval(RealNotInt, 0, 1, closed="right")],
         '"auto", int or float',
         """\
-Rows that each member is fitted to, drawn without replacement from the different
-rows: their number, or with a float their share. "auto" takes half of them, at most
-256. The threshold needs rows that some members have not seen: leave at least some
-rows out.""",
+Number of rows that each member is fitted to; a float means a share of the rows. They
+are drawn without replacement from the different rows. "auto" draws half of them, at
+most 256. Choose fewer than all rows: the threshold needs rows that some members have
+not seen.""",
     ),
     "n_components": Parameter(
         [StrOptions({"auto"}), COUNT],
         '"auto" or int',
         """\
-Hidden units of each member. "auto" takes a quarter, a half and all of the number of
-features in turn, at least 2 and at most 64.""",
+Number of hidden units of each member. With "auto" the members have, in turn, a quarter,
+a half and all of the number of features, at least 2 and at most 64.""",
     ),
     "lam": Parameter([NOT_NEGATIVE], "float", "Weight decay λ ≥ 0."),
     "beta": SHARED["beta"],
     "rho": SHARED["rho"],
     "max_iter": SHARED["max_iter"]._replace(
-        text="Iterations of L-BFGS for each member: few, as the score needs no minimum."
+        text="Number of iterations of L-BFGS for each member. Few are enough, because the\n"
+        "score needs no minimum."
     ),
     "contamination": Parameter(
         [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         '"auto" or float',
         """\
-The share of the training rows that `predict` calls odd: where they are clean, the
-share of false alarms among new rows. "auto" sets the threshold at 1.5 interquartile
-ranges below the lower quartile of the training scores, as in a box plot.""",
+Share of the training rows that `predict` marks as anomalies. If the training rows are
+clean, it is the share of false alarms among new rows. "auto" sets the threshold at 1.5
+interquartile ranges below the lower quartile of the training scores, as in a box plot.""",
     ),
     "n_jobs": Parameter(
         [None, Integral],
         "int",
         """\
-Jobs of joblib: processes that fit members, threads that score rows. None means
-one, unless a joblib context says otherwise. It changes no bit of a result.""",
+Number of joblib jobs: processes to fit members, threads to score rows. None means one,
+unless a joblib context sets another number. The results are the same to the last bit
+for any number.""",
     ),
     "random_state": SHARED["random_state"]._replace(
-        text="For the rows and the initial weights of the members. An int makes the fit "
-        "reproducible."
+        text="Random numbers for the rows and the initial weights of the members. An int\n"
+        "makes the fit reproducible."
     ),
 }
 
@@ -95,19 +97,20 @@ one, unless a joblib context says otherwise. It changes no bit of a result.""",
 class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     r"""Anomaly detector: an ensemble of small sparse autoencoders.
 
-    Each member is a `SparseAutoencoder` with a linear decoder, fitted to a few rows x of the
-    scaled data. It asks two questions of a row: is its code a(x) a usual one, and is what
-    the code does not explain, x - x̂, as small as usual? Both are answered by the
-    squared Mahalanobis distance from the member's rows, divided by the number of columns,
-    q. The score is, with minus the logarithm of a multivariate t density for each,
+    Each member is a `SparseAutoencoder` with a linear decoder, fitted to a few rows of the
+    scaled data. It measures how unusual a row x is in two ways: by the code a(x), and by the
+    residual x - x̂, which the code does not explain. Each measure q is a squared Mahalanobis
+    distance from the member's own rows, divided by the number of columns. Up to a factor and
+    a constant, -log(1 + q) is the logarithm of a multivariate t density. The score is the
+    mean over the M members:
 
     .. math::
 
         -\frac1M \sum_m \left[\log(1 + q_m(a_m(x)))
             + \log(1 + q_m(x - \hat x_m))\right] .
 
-    A member is not asked about rows that it was fitted to. So scores of training rows are
-    distributed like those of new rows, and a threshold that is a quantile of them holds.
+    A member does not score rows that it was fitted to. So the scores of training rows have
+    the same distribution as the scores of new rows, and their quantiles are valid thresholds.
 
     Parameters
     ----------
@@ -116,16 +119,16 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     Attributes
     ----------
     estimators_ : list of SparseAutoencoder
-        The fitted members. They take scaled rows, ``(X - center_) / scale_``.
+        The fitted members. Their input is scaled rows, ``(X - center_) / scale_``.
     estimators_samples_ : list of ndarray of shape (max_samples_,)
-        The rows of the training data that each member was fitted to.
+        Indices of the training rows that each member was fitted to.
     max_samples_ : int
-        Their number.
+        Number of rows that each member was fitted to.
     offset_ : float
         The threshold: ``decision_function(X) = score_samples(X) - offset_``.
     center_, scale_ : ndarray of shape (n_features_in_,)
-        Mean and standard deviation of the columns, with their values cut to the 1st and
-        99th percentile.
+        Mean and standard deviation of each column, after its values are cut to the range
+        from the 1st to the 99th percentile.
     n_iter_ : int
         The largest number of iterations of a member.
     n_features_in_ : int
@@ -137,18 +140,18 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     --------
     SparseAutoencoder.score_samples : The reconstruction error of one autoencoder.
     FeatureScoresDisplay : Pictures of `feature_scores`.
-    sklearn.ensemble.IsolationForest : Anomalies by random trees.
+    sklearn.ensemble.IsolationForest : Detects anomalies by random trees.
 
     Notes
     -----
-    The mean and the covariance of codes and residuals are those of the four fifths of the rows
-    that lie nearest, so that anomalies in the training data count less ([3]_); the
-    covariance is shrunk by 1 % to a multiple of the identity, so that there may be more
-    columns than rows. Small samples, an ensemble of several sizes: see [1]_ and [2]_.
+    The mean and the covariance of codes and residuals are computed from the nearest four
+    fifths of the rows, so anomalies in the training data count less ([3]_). The covariance is
+    shrunk by 1 % towards a multiple of the identity, so there may be more columns than rows.
+    For small samples and members of several sizes see [1]_ and [2]_.
 
-    Columns in other units give the same result. Equal rows are one row with the sum of their
-    weights, up to 100,000 rows and 64 MiB: integer weights are the same as
-    repeated rows, and the order of the rows does not matter.
+    A column in another unit gives the same result. Up to 100,000 rows and 64 MiB, equal rows
+    are merged into one row with the sum of their weights. Then integer weights are the same
+    as repeated rows, and the order of the rows does not matter.
 
     References
     ----------
@@ -216,7 +219,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         refuse_nan(X)
         index, weights = _different_rows(X, exact_weights(sample_weight, X))
         n_bytes = 8 * len(index) * X.shape[1]
-        spread = slice(None, None, ceil(n_bytes / MOST_BYTES))  # of many rows some will do
+        spread = slice(None, None, ceil(n_bytes / MOST_BYTES))  # some of many rows are enough
         self.center_, self.scale_ = center_and_scale(_rows(X, index[spread]), weights[spread])
         self.max_samples_ = self._n_samples(len(index))
         self._fit_members(X, index, weights)
@@ -225,24 +228,24 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
 
     @by_chunks
     def score_samples(self, X):
-        """Return the score of each row; the lower, the odder.
+        """Return the score of each row; anomalies have low scores.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data. Rows of the training data are scored by the members that were not fitted to
-            them (by all, if there are none).
+            Data. Training rows are scored by the members that were not fitted to them, or by
+            all members if there are none.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            The scores, at most 0; -2 log 2 for a row as far out as rows are on average.
+            The scores, at most 0. A row with average distances has the score -2 log 2.
         """
         return self._mean(_Member.score, self._check_input(X))
 
     @by_chunks
     def decision_function(self, X):
-        """Return the score of each row less the threshold ``offset_``.
+        """Return the score of each row minus the threshold ``offset_``.
 
         Parameters
         ----------
@@ -276,12 +279,16 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     def feature_scores(self, X):
         r"""Return what each feature contributes to the score of each row.
 
-        A squared distance q = Σⱼ dⱼ (P d)ⱼ has the parts dⱼ (P d)ⱼ. For a residual d = x - x̂ - μ
-        these belong to features, and log(1 + q) is shared out in their proportion. For a code,
-        d = a(x) - a(x₀) + a(x₀) - μ with the centre x₀ of the data, where
-        a(x) - a(x₀) = s · (x - x₀) W with the slopes s of the chords of the activation
-        (the rescale rule of [1]_). So its parts are (x - x₀)ⱼ (W s P d)ⱼ; what is left of q,
-        (a(x₀) - μ) P d, which no feature brings about, is shared out evenly.
+        A squared distance q = Σⱼ dⱼ (P d)ⱼ is the sum of the parts dⱼ (P d)ⱼ.
+
+        For a residual, d = x - x̂ - μ, each part belongs to a feature. The features share
+        -log(1 + q) in proportion to their parts.
+
+        For a code, d = (a(x) - a(x₀)) + (a(x₀) - μ), where x₀ is the centre of the data. The
+        first difference is s · (x - x₀) W, where s holds the slopes of the chords of the
+        activation (the rescale rule of [1]_). So the part of feature j is
+        (x - x₀)ⱼ (W s P d)ⱼ. The rest of q, (a(x₀) - μ) P d, comes from no feature, and all
+        features share it equally.
 
         Parameters
         ----------
@@ -291,8 +298,8 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The contributions. Their sum over the features is the score: the most negative ones
-            make the row odd, positive ones speak for it.
+            The contributions. Their sum over the features is the score. Large negative
+            contributions make a row an anomaly; positive ones make it more usual.
 
         References
         ----------
@@ -322,7 +329,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         return X
 
     def _n_samples(self, n_rows):
-        """The number of rows of a member, of so many."""
+        """The number of rows that each member is fitted to, out of ``n_rows``."""
         asked = self.max_samples
         if asked == "auto":
             return min(AUTO_SAMPLES, ceil(n_rows / 2))
@@ -353,7 +360,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         self.estimators_samples_ = [index[rows] for rows in drawn]
 
     def _autoencoders(self, n_features, seeds):
-        """The members to be."""
+        """The members, not fitted yet."""
         sizes = [round(share * n_features) for share in UNITS_PER_FEATURE]
         sizes = np.clip(sizes, FEWEST_UNITS, MOST_UNITS).tolist()
         if self.n_components != "auto":
@@ -384,7 +391,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         return np.clip(Z, -LARGEST, LARGEST), row_keys(block)
 
     def _mean(self, method, X, index=None):
-        """For each row the mean of ``method(member, rows)`` over the members that may say."""
+        """The mean of ``method(member, rows)`` over the members that have not seen the row."""
 
         def of_block(rows):
             Z, keys = self._scaled(X, rows if index is None else index[rows])
@@ -403,16 +410,16 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
 
 @dataclass(frozen=True)
 class _Member:
-    """An autoencoder, what codes and residuals are usual, and the rows it has seen.
+    """An autoencoder, the distributions of its codes and residuals, and the rows it has seen.
 
     Attributes
     ----------
     autoencoder : SparseAutoencoder
         Fitted to scaled rows.
     code, residual : Gaussian
-        The distributions of both.
+        The distributions of codes and of residuals.
     keys : ndarray of uint64 of shape (n_rows,)
-        Of the rows, in order.
+        Keys of the rows it was fitted to, sorted.
     """
 
     autoencoder: SparseAutoencoder
@@ -438,7 +445,7 @@ class _Member:
         return parts + _shared_out(self._of_code(Z, code))
 
     def _of_code(self, Z, code):
-        """The parts of the distance of the code; the centre x₀ is zero."""
+        """The parts of the code's distance; in scaled units the centre x₀ is zero."""
         (W, _), (b, _) = self.autoencoder.coefs_, self.autoencoder.intercepts_
         away, pull = self.code.pull(code)
         center = expit(b)
@@ -451,20 +458,20 @@ class _Member:
 
 
 def _code_and_residual(sae, Z):
-    """For logistic units and a linear decoder, without the checks of its methods."""
+    """Code and residual for logistic units and a linear decoder, without checks of Z."""
     (W, V), (b, c) = sae.coefs_, sae.intercepts_
     code = expit(Z @ W + b)
     return code, Z - (code @ V + c)
 
 
 def _shared_out(parts):
-    """-log(1 + q) in proportion to the parts of q."""
+    """-log(1 + q), divided in proportion to the parts of q."""
     q = np.maximum(parts.sum(axis=1, keepdims=True), 0)
     return -parts * np.divide(np.log1p(q), q, out=np.ones_like(q), where=q > 0)
 
 
 def _fitted(sae, Z, keys, weights):
-    """The member, without a word on convergence."""
+    """Fit a member, without warnings on convergence."""
 
     def train(n_threads):
         objective, _ = sae._prepare(Z, None, weights)
@@ -483,10 +490,10 @@ def _rows(X, at):
 
 
 def _different_rows(X, s):
-    """The index of each different row with a weight, and the weights, which are added up.
+    """The index of each different row that has a weight, and its weight.
 
-    They are in the order of their values, which does not depend on units. Of too many rows all
-    are taken, in the order in which they are.
+    The weights of equal rows are added up. The rows are ordered by their values, an order that
+    does not depend on units. If there are too many rows, all are kept in their own order.
     """
     n_rows, n_features = X.shape
     index = np.arange(n_rows) if s is None else np.flatnonzero(s)

@@ -1,4 +1,4 @@
-"""What the code of a fitted estimator is like, in numbers."""
+"""Numbers that describe the code of a fitted estimator."""
 
 from numbers import Real
 
@@ -14,32 +14,32 @@ from ._weights import check_weights
 from .backprop.activations import ACTIVATIONS, STEEPNESS, look_up
 from .mlp_backprop import MLPBackprop
 
-# A unit whose standard deviation is below this share of its mean says little about a row.
+# A unit counts as collapsed if its standard deviation is below this share of its mean.
 COLLAPSED_AT = 0.1
 
 
 def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None, per_unit=False):
     r"""Describe the code of a fitted estimator in numbers.
 
-    The result is a dict of floats, so that the function itself can be the ``scoring`` of
-    `~sklearn.model_selection.GridSearchCV` (with ``refit`` naming one of the numbers),
-    and a row of a data frame. Notes has the formulas.
+    The result is a dict of floats. So the function can be the ``scoring`` of
+    `~sklearn.model_selection.GridSearchCV`, with the name of one number as ``refit``, and
+    its result can be a row of a data frame. The formulas are in the Notes.
 
     Parameters
     ----------
     estimator : SparseAutoencoder, MLPBackprop or Pipeline
-        Fitted. Of an `MLPBackprop` the code is what its ``transform`` returns. Of a
-        `~sklearn.pipeline.Pipeline` the first step that is one of these is described, on
-        X as the steps before it leave it.
+        A fitted estimator. The code of an `MLPBackprop` is the result of its ``transform``.
+        In a `~sklearn.pipeline.Pipeline` the first step of one of these classes is
+        described. The steps before it transform X.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Data. It is encoded a few rows at a time: the whole code is never in memory.
     y : None
-        Ignored, present so that the function is a scorer.
+        Ignored, present because scorers have it.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows. Rows of weight zero do not count at all.
     threshold : float, default=None
-        Activity above which a unit counts as active in a row; from 0 to 0.5 for logistic
-        and tanh units. None means 0.1 for them, and 0 for relu and identity units.
+        Activity above which a unit counts as active in a row. For logistic and tanh units
+        it is from 0 to 0.5, and None means 0.1. For relu and identity units None means 0.
     per_unit : bool, default=False
         Whether to return arrays with a value for each unit instead of one number.
 
@@ -51,7 +51,7 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
     Raises
     ------
     TypeError
-        The estimator is none of this package, and no pipeline with one.
+        The estimator is not from this package, and not a pipeline with such an estimator.
     ValueError
         Bad data, weights or threshold, or an estimator that is not fitted
         (`~sklearn.exceptions.NotFittedError`).
@@ -63,10 +63,10 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
 
     Notes
     -----
-    The activity :math:`u_{ij}` of unit j in row i is its activation a for logistic and
-    relu units, (a + 1) / 2 for tanh units (so that the sparsity penalty means the same
-    for both), and \|a\| for identity units. With the weights :math:`s_i` of the rows, which
-    sum to S, and the threshold t:
+    The activity :math:`u_{ij}` of unit j in row i depends on its activation a. It is a for
+    logistic and relu units and \|a\| for identity units. For tanh units it is (a + 1) / 2,
+    with which the sparsity penalty means the same as for logistic units. With the weights
+    :math:`s_i` of the rows, which sum to S, and the threshold t:
 
     ================== ===================================== ===============================
     name               of unit j                             one number
@@ -81,17 +81,21 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
     collapsed          √vⱼ < 0.1 ρ̂ⱼ                          number of units
     ================== ===================================== ===============================
 
-    ``explained_variance`` is `SparseAutoencoder.score`, whose numerator and denominator are
-    summed apart [1]_; a network has no reconstruction, and no such number. ``kl`` is the
-    sparsity penalty [2]_ without its weight β, whether the fit had one or not; it is nan
-    for relu and identity units, whose mean is no rate, and infinite if the activity of a
-    unit rounds to 0 or to 1 in every row. The sum of ``l0`` over the units is the number of
-    units that are active in a row, on average. It and ``dead`` are the usual measures of
-    sparse codes [3]_, where "active" means above zero: logistic and tanh units never are
-    zero, and need the threshold. Relu and identity units are never ``saturated``. A
-    collapsed unit does not tell rows apart, whatever its mean; it can be dead or saturated
-    as well. Penalties that are too strong let all units collapse to ρ, where ``kl`` is
-    smallest [4]_.
+    ``explained_variance`` is `SparseAutoencoder.score`, with numerator and denominator
+    summed separately [1]_. A network has no reconstruction, and so it lacks this number.
+
+    ``kl`` is the sparsity penalty [2]_ without its weight β, whether or not the fit had
+    one. It is nan for relu and identity units, whose mean is not a rate. It is infinite if
+    the activity of a unit rounds to 0 or to 1 in every row.
+
+    The sum of ``l0`` over the units is the mean number of active units in a row. It and
+    ``dead`` are the usual measures of sparse codes [3]_, where "active" means above zero.
+    Logistic and tanh units are never zero, so they need the threshold. Relu and identity
+    units are never ``saturated``.
+
+    A collapsed unit does not distinguish rows, whatever its mean. It can be dead or
+    saturated as well. Penalties that are too strong let all units collapse to ρ, where
+    ``kl`` is smallest [4]_.
 
     References
     ----------
@@ -131,14 +135,14 @@ def code_diagnostics(estimator, X, y=None, *, sample_weight=None, threshold=None
 
 
 def find_network(estimator, caller):
-    """The steps before the first network of this package, or None, and that network."""
+    """The steps before the first network of this package, or None, and the network itself."""
     return find_step(
         estimator, BackpropEstimator, f"{caller} takes a fitted SparseAutoencoder or MLPBackprop"
     )
 
 
 def find_step(estimator, kind, takes):
-    """The same for a kind of estimator; ``takes`` begins the sentence that refuses all else."""
+    """The same for another class; ``takes`` is the beginning of the error message."""
     steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
     for i, (_, step) in enumerate(steps):
         step = step.estimator if isinstance(step, FrozenEstimator) else step
@@ -146,24 +150,24 @@ def find_step(estimator, kind, takes):
             return (estimator[:i] if i else None), step
     raise TypeError(
         f"{takes}, or a Pipeline with one, not a {type(estimator).__name__}; "
-        "of a search take its best_estimator_."
+        "for a search, pass its best_estimator_."
     )
 
 
 def default_threshold(network):
-    """The activity above which a unit counts as active, if the user names none."""
+    """The activity above which a unit counts as active by default."""
     return _reading(network)[1]
 
 
 def describe_units(network, X, sample_weight=None, threshold=None):
-    """The diagnostics of every unit, and how many units are active in the rows.
+    """The diagnostics of each unit, and the shares of rows by their number of active units.
 
     Parameters
     ----------
     network : SparseAutoencoder or MLPBackprop
-        Fitted.
+        A fitted network.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Its input.
+        Input of the network.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
     threshold : float, default=None
@@ -173,7 +177,7 @@ def describe_units(network, X, sample_weight=None, threshold=None):
     -------
     units : dict of str to ndarray of shape (n_components,)
     n_active : ndarray of shape (n_components + 1,)
-        The share of the rows in which so many units are active.
+        The share of the rows in which 0, 1, 2, … units are active.
     """
     X = network._check_input(X)
     activity, threshold = _reading(network)[0], _check_threshold(network, threshold)
@@ -215,18 +219,18 @@ def _code_layers(network):
 
 
 def _rate(Z, activation):
-    """The rate of raw outputs, and 1 - rate, exact where the unit is saturated."""
+    """The rate of raw outputs and 1 - rate, both exact at saturation."""
     Z = STEEPNESS[activation] * Z
     return expit(Z), expit(-Z)
 
 
 def _size(Z, activation):
-    """The size of the activation of raw outputs; it has no end where it is saturated."""
+    """The size of the activation of raw outputs, and nan, since it never saturates."""
     ACTIVATIONS[activation](Z, np.empty_like(Z))
     return np.abs(Z), np.full_like(Z, np.nan)
 
 
-# The activity of each activation, and above which of it a unit counts as active by default.
+# For each activation the function that gives the activity, and the default threshold.
 ACTIVITY = {
     "logistic": (_rate, 0.1),
     "tanh": (_rate, 0.1),
@@ -240,7 +244,7 @@ def _reading(network):
 
 
 def _statistics(on, off, s, threshold):
-    """Sums over the rows of a block; means and scatter are those of the block itself."""
+    """Sums over the rows of a block, its own means, and the scatter about them."""
     active = on > threshold
     mean = s @ on / s.sum()
     return {

@@ -28,9 +28,9 @@ def check_gradient(
     """Compare the gradient of an estimator's objective with central differences.
 
     This is the tutorial's gradient checking (UFLDL, "Gradient checking and advanced
-    optimization"), for the objective that ``estimator.fit(X, y)`` would minimise, in
-    float64, at a random start. A correct gradient has relative errors around 1e-9; with
-    relu, whose derivative jumps, single parameters can be off.
+    optimization"). It checks the objective that ``estimator.fit(X, y)`` would minimise, in
+    float64, at a random start. A correct gradient has relative errors around 1e-9. With
+    relu, whose derivative jumps, single parameters can have larger errors.
 
     Parameters
     ----------
@@ -43,23 +43,25 @@ def check_gradient(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
     epsilon : float, default=1e-4
-        Half the distance of the two points of a central difference.
+        Half the distance between the two points of a central difference.
     max_params : int, default=1000
-        Larger networks have so many parameters tried one by one, drawn at random.
+        Largest number of parameters to check one by one. In a larger network they are
+        drawn at random.
     n_directions : int, default=10
-        Random directions tried besides; each one covers all parameters.
+        Number of random directions to check as well. Each one covers all parameters.
     random_state : int, RandomState instance or None, default=0
-        For the start, the drawn parameters and the directions.
+        Random numbers for the start, the drawn parameters and the directions.
 
     Returns
     -------
     GradientCheck
-        With ``max_relative_error``, ``where`` and more; printing it shows them.
+        The result, with ``max_relative_error``, ``where`` and other attributes. Print it to
+        see them.
 
     Raises
     ------
     TypeError
-        The estimator is none of this package.
+        The estimator is not from this package.
     ValueError
         Bad data or parameters, or data so large that the objective overflows.
 
@@ -75,7 +77,7 @@ def check_gradient(
     if not isinstance(estimator, BackpropEstimator):
         raise TypeError(
             "check_gradient takes a SparseAutoencoder or an MLPBackprop, not a "
-            f"{type(estimator).__name__}; of a Pipeline take the last step and transformed data."
+            f"{type(estimator).__name__}; for a Pipeline, pass its last step and transformed data."
         )
     whole = Interval(Integral, 0, None, closed="left")
     counts = max_params, n_directions
@@ -97,7 +99,7 @@ def check_gradient(
     network = objective.network
     n_params = network.n_params
     n_tried = min(max_params, n_params)
-    # biases that are not zero show a mistake in their gradient that zero would hide
+    # biases other than zero reveal mistakes in their gradient that zero biases would hide
     theta = network.initialise(rng) + rng.uniform(-0.1, 0.1, size=n_params)
     if not np.isfinite(objective(theta)[0]):
         refuse_nan_rows(objective.rows)

@@ -30,12 +30,12 @@ from .backprop.rows import Rows
 from .backprop.solvers import Result
 from .pretraining import autoencoders, pretrain
 
-# Fitted attributes of fits that score other rows.
+# Fitted attributes of fits with validation rows.
 VALIDATED = ("validation_scores_", "validation_loss_curve_", "best_validation_score_")
 
 
 def _task(estimator):
-    """That of the fit, or before a fit the parameter."""
+    """The task of the fit, or the parameter before a fit."""
     return getattr(estimator, "task_", estimator.task)
 
 
@@ -48,13 +48,13 @@ def _is_classification(estimator):
 def _has_hidden_layer(estimator):
     n_hidden = getattr(estimator, "n_layers_", 2 + np.size(estimator.hidden_layer_sizes)) - 2
     if n_hidden == 0:
-        raise AttributeError("A network without hidden layers has no code: there is no transform.")
+        raise AttributeError("A network without hidden layers has no code and no transform.")
     return True
 
 
 @described(
     NETWORK,
-    summary="Multilayer perceptron for the task that is asked for.",
+    summary="Multilayer perceptron for classification or regression.",
     target_attributes=f"{CLASSES}\n{SCALES}",
     example="""\
 >>> from sklearn.datasets import load_iris
@@ -142,23 +142,23 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float32 stays float32, other numbers become float64. All is
-            read or converted a few rows at a time: a memory-mapped file may be larger than
-            the memory. Wide sparse rows are multiplied by their entries. The rows of a dask
-            array or dataframe stay on its workers, without `class_weight`, `early_stopping`,
-            `pretraining`, `batch_size` and several labels for a row.
+            Training data. float32 stays float32; other numbers become float64. Rows are
+            read and converted a few at a time, so a memory-mapped file may be larger than
+            the memory. Products with wide sparse rows use their entries only. The rows of a
+            dask array or dataframe stay on its workers. `class_weight`, `early_stopping`,
+            `pretraining`, `batch_size` and several labels for a row do not work with dask.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, a 0/1 matrix of labels, or real targets; in dask's collections or not
-            where X is one.
+            Labels, a 0/1 matrix of labels, or real targets. If X is a dask collection, y
+            may be one too.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, not negative and not all zero.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Rows that are not fitted, but scored after each iteration. With
-            ``early_stopping`` they take the place of those that would be held out.
+            Validation rows: the network is not fitted to them, but scored on them after
+            each iteration. With ``early_stopping`` they replace the rows held out.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            Their targets.
+            Targets of the validation rows.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+            Weights of the validation rows.
 
         Returns
         -------
@@ -169,7 +169,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         ------
         ValueError
             Bad data or parameters, or data so large that J overflows. The estimator is
-            then as it was before.
+            left unchanged.
         """
         objective, targets = self._prepare(X, y, sample_weight)
         validating = self._validating(objective, targets, X_val, y_val, sample_weight_val)
@@ -184,17 +184,17 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def partial_fit(self, X, y, *, classes=None, sample_weight=None):
         """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
 
-        Its steps have full length. They go on from the last call: momentum and the means of
-        "adam" are kept, also in a pickle.
+        All steps have full length. Each call continues the call before: momentum and the
+        running means of "adam" are kept, in a pickle too.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            A portion of the data.
+            Some rows of the data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Its targets.
+            Their targets.
         classes : array-like of shape (n_classes,), default=None
-            All labels that will ever occur; the first call needs them unless its y
+            All labels that will ever occur. The first call needs them unless its y
             holds them all. Classification only.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -208,7 +208,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return self
 
     def _prepare_step(self, X, y, sample_weight, classes=None):
-        """The objective that `partial_fit` takes a step on, and what y means."""
+        """The objective for a step of `partial_fit`, and the targets."""
         self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit can't stop early: set early_stopping=False.")
@@ -238,7 +238,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Labels, a 0/1 matrix of labels, or real numbers.
         """
-        Z = self._raw_output(X)  # or raise, where there is no fit
+        Z = self._raw_output(X)  # raises before a fit
         return self._targets.decide(Z)
 
     @available_if(_is_classification)
@@ -286,7 +286,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def transform(self, X):
         """Compute the activations of the hidden layer ``transform_layer``.
 
-        Networks without hidden layers have no such method, and are no transformers.
+        Networks without hidden layers do not have this method.
 
         Parameters
         ----------
@@ -390,7 +390,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return self._objective_of(targets, X, Y, sample_weight, loss), targets
 
     def _refuse_other_task(self, classes):
-        """Refuse what the task does not have."""
+        """Refuse parameters that the task does not have."""
         if self.task == "regression" and classes is not None:
             raise ValueError("classes is for task='classification' only.")
         if self.task == "regression" and self.class_weight is not None:
@@ -399,25 +399,25 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def _objective_of(self, targets, X, Y, sample_weight, loss):
         hidden = self._hidden_sizes()
         if self.beta > 0 and not hidden:
-            raise ValueError("beta > 0 asks for a sparse code, but there is no hidden layer.")
-        self._transform_layer(len(hidden))  # or raise
+            raise ValueError("beta > 0 needs a sparse code, but there is no hidden layer.")
+        self._transform_layer(len(hidden))  # raises if there is no such layer
         network = Network((X.shape[1], *hidden, Y.shape[1]), self.activation)
         objective = self._make_objective(
             network, X, Y, sample_weight, loss, targets.output_activation
         )
         if self.pretraining is not None:
-            autoencoders(self.pretraining, network.sizes[:-1], self.activation)  # or raise
+            autoencoders(self.pretraining, network.sizes[:-1], self.activation)  # raises if bad
         return objective
 
     def _hold_out(self, objective, targets):
-        """The objective on the rows to fit, and on those to score."""
+        """The objective on the rows to fit, and the objective on the rows held out."""
         rows, held_out = hold_out(
             objective.rows, targets, self.validation_fraction, self.random_state
         )
         return objective.on(rows), objective.on(held_out)
 
     def _validating(self, objective, targets, X, y, sample_weight):
-        """The objective on the user's own rows to score, if there are any."""
+        """The objective on the user's validation rows, or None."""
         if (X is None) != (y is None) or (X is None and sample_weight is not None):
             raise ValueError("X_val and y_val go together, and sample_weight_val with them.")
         if X is None:
@@ -436,7 +436,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return objective.on(Rows(X, Y, None if weights is None else weights.astype(X.dtype)))
 
     def _validation(self, targets, objective):
-        """What makes who scores the rows of an objective, for each start; None without any."""
+        """A function that makes a new `Validation` for each start, or None without rows."""
         if objective is None:
             return lambda: None
         options = self.tol, self.n_iter_no_change, self.early_stopping
@@ -453,8 +453,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         rule = Interval(Real, 0, None, closed="left")
         if len(lams) != n_layers or not all(map(rule.is_satisfied_by, lams)):
             raise ValueError(
-                f"lam must be one number, or hold one of at least 0 for each of the {n_layers} "
-                f"layers, the output layer included, not {self.lam!r}."
+                "lam must be one number, or hold a number of at least 0 for each of the "
+                f"{n_layers} layers, the output layer included, not {self.lam!r}."
             )
         return tuple(float(lam) for lam in lams)
 
@@ -474,7 +474,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return super()._n_subtasks(objective) + (self.pretraining is not None)
 
     def _start(self, objective, rng, tasks):
-        """Random weights, or pretrained hidden layers and the output layer that suits them."""
+        """Random weights, or pretrained hidden layers and an output layer trained on them."""
         theta0 = super()._start(objective, rng, tasks)
         if self.pretraining is None:
             return theta0
@@ -502,7 +502,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         return output.network.unpack(result.theta)
 
     def _describe_start(self, objective, targets, theta0):
-        """The network before fine-tuning; if the fit goes on from a fitted one, that of then."""
+        """The network before fine-tuning; a fit that continues an earlier one keeps that one's."""
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         if goes_on and np.array_equal(theta0, self._theta(objective)):
             return {"pretrained_": getattr(self, "pretrained_", None)}
@@ -533,7 +533,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     @property
     def _targets(self):
-        """What y meant in the fit."""
+        """The targets of the fit, `Labels` or `Reals`."""
         if self.task_ == "classification":
             return Labels(self.classes_, self._multilabel, self.out_activation_)
         return Reals(self.target_offset_, self.target_scale_, self.out_activation_)
@@ -556,10 +556,10 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
 
     @property
     def _n_features_out(self):
-        _has_hidden_layer(self)  # or raise what a missing attribute raises, so that `dir` works
+        _has_hidden_layer(self)  # raises AttributeError without one, and so `dir` works
         return self.coefs_[self.transform_layer_].shape[1]
 
 
-# Here, because scikit-learn wraps the methods of a class body, and drops such a condition.
+# Set here, because scikit-learn wraps the methods of a class body and drops the condition.
 MLPBackprop.transform = available_if(_has_hidden_layer)(MLPBackprop.transform)
 MLPBackprop.fit_transform = available_if(_has_hidden_layer)(MLPBackprop.fit_transform)

@@ -1,4 +1,4 @@
-"""`MLPBackprop` with one task, as scikit-learn's tools expect a classifier and a regressor."""
+"""`MLPBackprop` as a classifier and as a regressor, which scikit-learn's tools expect."""
 
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
@@ -27,7 +27,7 @@ array([0, 0])
 class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
     __doc__ = DOC
 
-    score = MLPBackprop.score  # that of the mixin knows no dask
+    score = MLPBackprop.score  # the score of the mixin does not support dask
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class MLPBackpropClassifier(ClassifierMixin, MLPBackprop):
 class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
     __doc__ = DOC
 
-    score = MLPBackprop.score  # that of the mixin knows no dask
+    score = MLPBackprop.score  # the score of the mixin does not support dask
 
     def __init__(
         self,
@@ -175,15 +175,15 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
     def partial_fit(self, X, y, *, sample_weight=None):
         """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
 
-        Its steps have full length. They go on from the last call: momentum and the means of
-        "adam" are kept, also in a pickle.
+        All steps have full length. Each call continues the call before: momentum and the
+        running means of "adam" are kept, in a pickle too.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            A portion of the data.
+            Some rows of the data.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Its targets.
+            Their targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 

@@ -1,9 +1,9 @@
 """Export to ONNX: converters of this package's estimators for skl2onnx.
 
-`register` tells skl2onnx about them. For each model skl2onnx then asks three functions: the
-parser declares the outputs, the shape calculator their types and shapes, the converter writes
-the nodes. The nodes are NumPy's operations one by one, so that results agree to rounding;
-where ONNX's own operator is less exact than ours, ours is spelled out.
+`register` tells skl2onnx about them. For each model skl2onnx then calls three functions. The
+parser declares the outputs, the shape calculator sets their types and shapes, and the converter
+writes the nodes. The nodes are NumPy's operations one by one, so results agree to rounding. Where
+an operator of ONNX is less exact than our formula, the nodes spell out the formula.
 """
 
 from copy import copy
@@ -32,7 +32,7 @@ ACTIVATIONS = {
     "identity": lambda graph, Z: graph.add("Identity", Z),
 }
 
-# What can be exported of each class; the first without being asked for.
+# The methods that can be exported for each class; the first is the default.
 METHODS = {
     SparseAutoencoder: ("transform", "predict", "inverse_transform", "score_samples"),
     MLPBackprop: ("predict", "transform"),
@@ -50,7 +50,7 @@ CLASSIFIER_OPTIONS = {
     "nocl": [True, False],
 }
 
-# What skl2onnx puts behind the last estimator itself.
+# The operators that skl2onnx itself puts behind the last estimator.
 ZIPMAPS = ("SklearnZipMap", "SklearnZipMapColumns")
 ENDINGS = ("SklearnIdentity", "SklearnCast")
 
@@ -59,9 +59,9 @@ def register():
     """Make `skl2onnx.to_onnx` convert the estimators of this package.
 
     Call it once before the conversion; calling it again changes nothing. The estimators
-    are then converted alone and as parts of what skl2onnx converts, such as
-    `~sklearn.pipeline.Pipeline` and `~sklearn.model_selection.GridSearchCV`. Where
-    skl2onnx does not know `~sklearn.frozen.FrozenEstimator`, what is frozen is converted.
+    can then be converted alone, or inside estimators that skl2onnx converts, such as
+    `~sklearn.pipeline.Pipeline` and `~sklearn.model_selection.GridSearchCV`. If skl2onnx
+    does not know `~sklearn.frozen.FrozenEstimator`, the estimator inside it is converted.
 
     Raises
     ------
@@ -75,12 +75,13 @@ def register():
 
     Notes
     -----
-    The option ``method`` exports another method than that: ``"predict"``,
-    ``"inverse_transform"`` or ``"score_samples"`` of a `~skl_sae.SparseAutoencoder`,
-    ``"transform"`` of a network, ``"inverse_transform"`` of a `~skl_sae.ZCAWhitening`. Options
-    are given by the estimator's id, as for every converter of skl2onnx:
+    The option ``method`` exports another method: ``"predict"``, ``"inverse_transform"`` or
+    ``"score_samples"`` of a `~skl_sae.SparseAutoencoder`, ``"transform"`` of a network,
+    ``"inverse_transform"`` of a `~skl_sae.ZCAWhitening`. Options are given by the estimator's
+    id, as for every converter of skl2onnx:
     ``to_onnx(pipe, X, options={id(pipe[1]): {"method": "predict"}})``. A network that is not
-    the last step of a pipeline needs ``{"method": "transform"}``, and says so.
+    the last step of a pipeline needs ``{"method": "transform"}``; without it the conversion
+    raises an error.
 
     Examples
     --------
@@ -134,9 +135,9 @@ def _parse(scope, model, inputs, custom_parsers=None):
 
 
 def _parse_classifier(scope, model, inputs, custom_parsers):
-    """Label and probabilities, and what ``zipmap`` asks for.
+    """Declare the label, the probabilities and the outputs for ``zipmap``.
 
-    skl2onnx tells a classifier by its class, so that an `MLPBackprop` has a stand-in there.
+    skl2onnx recognises a classifier by its class, so a stand-in replaces an `MLPBackprop`.
     """
     from skl2onnx._parse import _parse_sklearn_classifier
 
@@ -167,7 +168,7 @@ def _gives_labels(scope, model):
     return getattr(model, "task_", None) == "classification" and _method(scope, model) == "predict"
 
 
-# -- check, and say what shapes the outputs have -------------------------------------------
+# -- check the input, and set the shapes of the outputs ------------------------------------
 
 
 def _set_shapes(operator):
@@ -190,9 +191,9 @@ def _set_shapes(operator):
 
 def _refuse_detector(operator):
     raise NotImplementedError(
-        "SparseAutoencoderDetector is not exported to ONNX, since it knows the rows that its "
-        "members were fitted to: save it with joblib, or export a single SparseAutoencoder with "
-        "the option method='score_samples'."
+        "SparseAutoencoderDetector is not exported to ONNX, because its scores depend on which "
+        "rows its members were fitted to: save it with joblib, or export a single "
+        "SparseAutoencoder with the option method='score_samples'."
     )
 
 
@@ -203,7 +204,7 @@ def _sizes(model, method):
         return n_features, 1
     if method == "predict":
         return n_features, getattr(model, "n_outputs_", n_features)
-    is_network = isinstance(model, MLPBackprop)  # without hidden layers this says so
+    is_network = isinstance(model, MLPBackprop)  # raises without hidden layers
     n_codes = model._n_features_out if is_network else len(model.get_feature_names_out())
     return (n_features, n_codes) if method == "transform" else (n_codes, n_features)
 
@@ -224,19 +225,19 @@ def _check_input(operator, method, n_in):
 
 
 def _check_is_last(operator):
-    """In the middle of a pipeline a network means its transform, which was not asked for."""
+    """Refuse the predictions of a network that a later step needs as a transformer."""
     followers = [f for output in operator.outputs for f in _followers(output)]
     if any(follower.type not in ENDINGS for follower in followers):
         name = type(operator.raw_operator).__name__
         raise ValueError(
-            f"{name} serves as a transformer here, because another step takes its output: ask "
-            "for its hidden layer by to_onnx(..., options={id(net): {'method': 'transform'}}), "
+            f"{name} serves as a transformer here, because another step follows it: export "
+            "its hidden layer by to_onnx(..., options={id(net): {'method': 'transform'}}), "
             f"where net is the fitted {name}."
         )
 
 
 def _followers(variable):
-    """The operators that take a variable, those of skl2onnx's zipmap passed over."""
+    """The operators that use a variable; zipmap operators of skl2onnx are skipped."""
     for operator in variable.operators_inputs_:
         if operator.type in ZIPMAPS:
             for output in operator.outputs:
@@ -257,8 +258,8 @@ def _labels(scope, model):
         if (whole == labels).all():
             return whole
     raise ValueError(
-        f"ONNX has labels that are strings or whole numbers, not {labels.tolist()}: fit on "
-        "such labels, for example those of LabelEncoder."
+        f"Labels in ONNX are strings or whole numbers, not {labels.tolist()}: fit on such "
+        "labels, for example from LabelEncoder."
     )
 
 
@@ -274,14 +275,14 @@ def _label_type(model, labels, n_rows):
 
 @dataclass(frozen=True)
 class Graph:
-    """Where nodes are added.
+    """The graph that nodes are added to.
 
     Attributes
     ----------
     scope, container : object
-        Those of skl2onnx, which give names and hold the nodes.
+        Objects of skl2onnx. The scope gives names, the container holds the nodes.
     dtype : dtype
-        float64 where the input of the model is, else float32.
+        float64 if the input of the model is float64, else float32.
     """
 
     scope: object
@@ -296,7 +297,7 @@ class Graph:
         return output
 
     def cast(self, X, dtype=None):
-        """X in another type, by default that of the graph."""
+        """X in another dtype, by default the dtype of the graph."""
         return self.add("Cast", X, to=_proto(np.dtype(dtype or self.dtype)))
 
     def reshape(self, X, *shape):
@@ -315,7 +316,7 @@ class Graph:
 
 
 def _proto(dtype):
-    """ONNX's number for a type."""
+    """ONNX's number for a dtype."""
     from onnx.helper import np_dtype_to_tensor_dtype
 
     return np_dtype_to_tensor_dtype(np.dtype(object) if dtype.kind == "U" else dtype)
@@ -389,7 +390,7 @@ def _decision(graph, model, Z):
 
 
 def _probabilities(graph, model, Z):
-    """What `MLPBackprop` computes, exact in the tails too."""
+    """The probabilities that `MLPBackprop` computes, exact in the tails too."""
     if model.out_activation_ == "tanh":
         Z = graph.add("Mul", Z, 2.0)  # (1 + tanh z) / 2 is the logistic of 2 z
     if model._multilabel:
@@ -421,7 +422,7 @@ def _whitening(graph, model, method, X):
 
 
 def _add_exactly(graph, X, row):
-    """The sum in float64, as NumPy has it: whitening magnifies what rounding loses."""
+    """The sum in float64, as in NumPy, because whitening magnifies rounding errors."""
     wide = replace(graph, dtype=np.dtype("f8"))
     return graph.cast(wide.add("Add", wide.cast(X), row))
 
@@ -465,8 +466,8 @@ def _encode(graph, encoder, patches, n_pixels):
         graph.scope.add_options(id(last), {"method": "transform"})
     elif isinstance(last, (ClassifierMixin, RegressorMixin, ClusterMixin)):
         raise ValueError(
-            f"ConvolveAndPool can't be exported with the encoder {last!r}, of which skl2onnx "
-            "exports the predictions, not the transform: use a transformer."
+            f"ConvolveAndPool can't be exported with the encoder {last!r}, because skl2onnx "
+            "exports its predictions, not its transform: use a transformer."
         )
     kind = DoubleTensorType if graph.dtype == np.float64 else FloatTensorType
     given = graph.scope.declare_local_variable("patches", kind([None, n_pixels]))

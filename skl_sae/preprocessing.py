@@ -16,7 +16,7 @@ from .backprop.blocks import row_blocks
 
 BLOCK_ROWS = 1024
 
-# Below it sums of squares have lost digits.
+# Sums of squares below this have lost digits.
 UNDERFLOW = np.finfo(float).tiny / np.finfo(float).eps
 
 
@@ -54,9 +54,9 @@ class ZCAWhitening(_DenseTransformer):
     Parameters
     ----------
     epsilon : float, default=0.1
-        The ε ≥ 0 that is added to each variance s, in the units of X squared: directions
-        whose variance is well below ε stay small, because much of it is noise. The
-        tutorial takes 0.1 for patches of colour pixels, or 1e-5 for data in [-1, 1].
+        The ε ≥ 0 that is added to each variance s, in the units of X squared. Directions
+        whose variance is well below ε stay small, because much of that variance is noise.
+        The tutorial uses 0.1 for patches of colour pixels, and 1e-5 for data in [-1, 1].
         ``epsilon=0`` whitens exactly, and needs a covariance that is not singular.
 
     Attributes
@@ -84,8 +84,8 @@ class ZCAWhitening(_DenseTransformer):
     The covariance is divided by the number of rows n, as in [1]_, not by n - 1. The sums
     run over blocks of rows in float64, on centred rows.
 
-    ``PCA(whiten=True)`` of scikit-learn does not rotate back by Uᵀ, so that its columns
-    are principal components and not pixels; it adds no ε, and it divides by n - 1.
+    ``PCA(whiten=True)`` of scikit-learn does not rotate back by Uᵀ, so its columns are
+    principal components and not pixels. It adds no ε, and it divides by n - 1.
 
     References
     ----------
@@ -135,7 +135,7 @@ class ZCAWhitening(_DenseTransformer):
         ------
         ValueError
             Bad data or parameters, data so large that their covariance overflows, or a
-            singular covariance with ``epsilon=0``. The transformer is then as it was.
+            singular covariance with ``epsilon=0``. The transformer is left unchanged.
         """
         X = validate_rows(self, X)
         weights = check_weights(sample_weight, X)
@@ -198,9 +198,9 @@ class ZCAWhitening(_DenseTransformer):
         rounding = len(variances) * np.finfo(float).eps * variances[0]
         if self.epsilon == 0 and variances[-1] <= max(rounding, UNDERFLOW):
             raise ValueError(
-                "The covariance of X is singular, so that epsilon=0 can't whiten it: set "
+                "The covariance of X is singular, so epsilon=0 can't whiten it: set "
                 "epsilon > 0, or drop constant and linearly dependent columns, or give more "
-                "rows than columns; scale X if its squares underflow."
+                "rows than columns. Scale X if its squares underflow."
             )
         with np.errstate(over="ignore"):
             axes, scale = eigenvectors[:, ::-1], np.sqrt(_finite(variances + self.epsilon))
@@ -212,8 +212,8 @@ class ZCAWhitening(_DenseTransformer):
 class PatchNormalizer(_DenseTransformer):
     r"""Patches without their brightness, cut and mapped to a range.
 
-    Each row is a patch. Its own mean is subtracted, values beyond ± ``n_std`` standard
-    deviations σ are cut, and the result is mapped to ``feature_range``:
+    Each row is a patch. The mean of the row is subtracted, values beyond ± ``n_std``
+    standard deviations σ are cut, and the result is mapped to ``feature_range``:
 
     .. math::
 
@@ -226,21 +226,23 @@ class PatchNormalizer(_DenseTransformer):
 
     where σ is one number, the standard deviation of d over all rows and columns of the
     training data. This is how the UFLDL tutorial prepares patches for a logistic
-    decoder, which can't follow values at the ends of [0, 1].
+    decoder, whose output can't reach 0 or 1.
 
     Parameters
     ----------
     n_std : float or None, default=3
-        Standard deviations at which values are cut. None cuts nothing; values then have
-        no bounds, so that it needs ``feature_range=None``.
+        Number of standard deviations at which values are cut. None cuts nothing. Values
+        then have no bounds, so None needs ``feature_range=None``.
     feature_range : tuple (low, high) or None, default=(0.1, 0.9)
-        To what -c and c are mapped. None maps nothing: values stay around zero, in the
-        units of X. With both None only the mean of each row is subtracted.
+        The values that -c and c are mapped to. None maps nothing: values stay around zero,
+        in the units of X. If both parameters are None, only the mean of each row is
+        subtracted.
 
     Attributes
     ----------
     std_ : float
-        σ. It is divided by the number of values, the tutorial's by one less.
+        The standard deviation σ. The sum of squares is divided by the number of values; the
+        tutorial divides it by one less.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -252,9 +254,9 @@ class PatchNormalizer(_DenseTransformer):
 
     Notes
     -----
-    The mean of a row with several colour channels is that over all of its entries: the
-    brightness is lost, the colour is kept. A constant row becomes the middle of the
-    range, and so does every row where no row of the training data varies (σ = 0).
+    The mean of a row with several colour channels runs over all its entries. So the
+    brightness is lost and the colour is kept. A constant row becomes the middle of the
+    range. If no row of the training data varies (σ = 0), every row does.
 
     There is no inverse: the means of the rows are lost.
 
@@ -303,12 +305,12 @@ class PatchNormalizer(_DenseTransformer):
         ------
         ValueError
             Bad data or parameters, or data so large or small that their squares overflow
-            or underflow. The transformer is then as it was.
+            or underflow. The transformer is left unchanged.
         """
         self._check_range()
         X = validate_rows(self, X)
         self.std_ = _std_within_rows(X)
-        # what `transform` uses, so that parameters changed after the fit wait for the next
+        # `transform` uses these: parameters changed after a fit count from the next fit on
         self._n_std = self.n_std
         self._feature_range = self.feature_range and tuple(self.feature_range)
         return self
@@ -343,14 +345,14 @@ class PatchNormalizer(_DenseTransformer):
         if self._feature_range is None:
             return patches
         low, high = map(float, self._feature_range)
-        patches /= limit or 1.0  # where no row varied, all are zero
+        patches /= limit or 1.0  # if no row varied, all values are zero
         patches += 1
         patches *= (high - low) / 2
         patches += low
         return patches
 
     def _limit(self, dtype):
-        """Where values are cut; in this type it may not underflow, unless no row varied."""
+        """The size at which values are cut. It is zero only if no row varied."""
         smallest = float(np.finfo(dtype).smallest_subnormal) if self.std_ > 0 else 0.0
         return max(float(self._n_std) * self.std_, smallest)
 
@@ -384,7 +386,7 @@ def _mean_and_covariance(X, weights):
 
     total, first = weights.sum(), X[0].astype(float)
     with np.errstate(over="ignore", invalid="ignore"):
-        # the distance from a row: the mean of a constant column is exact
+        # relative to the first row: so the mean of a constant column is exact
         mean = first + sum(s @ D for s, D in weighted(first)) / total
         covariance = sum(scatter(s, D) for s, D in weighted(mean)) / total
     return mean, _finite(covariance, X)

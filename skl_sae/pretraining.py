@@ -1,7 +1,7 @@
-"""Greedy layer-wise pretraining: each hidden layer starts as the code of an autoencoder.
+"""Greedy layer-wise pretraining: each hidden layer starts as the encoder of an autoencoder.
 
-The first autoencoder is fitted to the data, the next to the codes of the first, and so on;
-their encoders are the hidden layers. The tutorial then trains the output layer on the last
+The first autoencoder is fitted to the data, the next one to the codes of the first, and so on.
+Their encoders become the hidden layers. The tutorial then trains the output layer on the last
 code, and fine-tunes all layers together (UFLDL, "Stacked autoencoders").
 """
 
@@ -18,7 +18,7 @@ from .sparse_autoencoder import SparseAutoencoder
 
 
 def autoencoders(pretraining, sizes, activation):
-    """The autoencoder of each hidden layer: a new one to fit, or one that is fitted.
+    """The autoencoder of each hidden layer: a clone to fit, or one that is already fitted.
 
     Parameters
     ----------
@@ -32,12 +32,12 @@ def autoencoders(pretraining, sizes, activation):
     Returns
     -------
     list of SparseAutoencoder
-        With the units of the hidden layers.
+        One for each hidden layer, with as many units.
 
     Raises
     ------
     TypeError
-        Something else was given.
+        ``pretraining`` is something else.
     ValueError
         Their number, sizes or activation do not suit the network, or it has no hidden layer.
     """
@@ -80,12 +80,12 @@ def _autoencoder(given, shape, activation):
 
 
 def pretrain(encoders, X, sample_weight, rng, tasks):
-    """Fit those that are not fitted, each to the code of the one before.
+    """Fit the autoencoders that are not fitted yet, each to the code of the one before.
 
     Parameters
     ----------
     encoders : list of SparseAutoencoder
-        What `autoencoders` returned.
+        The result of `autoencoders`.
     X : {ndarray, CSR array} of shape (n_rows, n_features)
         The data.
     sample_weight : ndarray of shape (n_rows,) or None
@@ -93,14 +93,14 @@ def pretrain(encoders, X, sample_weight, rng, tasks):
     rng : RandomState
         Seeds the autoencoders that have no ``random_state`` of their own.
     tasks : FitTasks
-        Those of the fit that begins with this.
+        The tasks of the fit that this pretraining is a part of.
 
     Returns
     -------
     coefs, intercepts : list of ndarray
         The parameters of the hidden layers.
     code : ndarray of shape (n_rows, n_units)
-        The code of the last one.
+        The code of the last autoencoder.
     """
     coefs, intercepts, code = [], [], X
     for encoder in encoders:

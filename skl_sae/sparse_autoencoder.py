@@ -31,9 +31,9 @@ PARAMETERS = SHARED | {
         [NOT_NEGATIVE],
         "float",
         """\
-Weight decay λ ≥ 0. Biases are not decayed. Its default and that of
-``n_components`` are chosen on tables of many kinds; the tutorial has 25 units and
-1e-4, which is too strong for data that vary little.""",
+Weight decay λ ≥ 0. Biases are not decayed. The defaults of ``lam`` and
+``n_components`` were chosen on tables of many kinds. The tutorial has 25 units and
+λ = 1e-4, which is too strong for data that vary little.""",
     ),
     "activation": SHARED["activation"]._replace(
         text='Hidden activation f. "relu" and "identity" need ``beta=0``.'
@@ -47,8 +47,8 @@ Output activation g. "logistic" suits data in [0, 1], "tanh" data in [-1, 1],
     "loss": Parameter(
         *choice(dict.fromkeys(loss for loss, _ in DECODERS)),
         """\
-L. "log_loss" is the cross-entropy of each feature; it needs
-``output_activation="logistic"``, and features outside [0, 1] count as 0 or 1.""",
+Loss L of a row. "log_loss" is the cross-entropy, summed over the features. It needs
+``output_activation="logistic"``. Values below 0 count as 0, values above 1 as 1.""",
     ),
     "tied_weights": Parameter(["boolean"], "bool", "Whether W₂ is W₁ transposed."),
 }
@@ -56,7 +56,7 @@ L. "log_loss" is the cross-entropy of each feature; it needs
 
 @described(PARAMETERS)
 class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEstimator):
-    r"""Autoencoder with one hidden layer whose units are active rarely.
+    r"""Autoencoder with one hidden layer whose units are rarely active.
 
     The network encodes a row x as the code a = f(x W₁ + b₁) and decodes it as
     x̂ = g(a W₂ + b₂). `fit` minimises
@@ -93,25 +93,27 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     activation_, output_activation_ : str
         The activations of the fit.
     loss_ : float
-        The objective J of all rows at the end, penalties included; no higher than at the
-        start.
+        The objective J of all rows at the end of the fit, penalties included. It is no
+        higher than at the start.
     {fitted}
 
     See Also
     --------
     MLPBackprop : Supervised networks on the same core.
-    SparseAutoencoderDetector : Anomalies, with a threshold.
+    SparseAutoencoderDetector : Detects anomalies, with a threshold.
     check_gradient : Check the gradient of the objective on your data.
 
     Notes
     -----
     Weights start as U(-r, r), r² = 6 / (n_features + n_components + 1), as in [1]_. Biases
-    start from the data, and not at 0: each unit at the mean activation ρ, the output at its
-    best constant. From 0 the sparsity penalty would first drive all units to the same code.
+    start from the data: the output starts at its best constant, and with ``beta > 0`` each
+    unit starts at the mean activation ρ. If the biases started at 0, the sparsity penalty
+    would first drive all units to the same code.
 
-    Integer sample weights are the same as repeated rows. In memory, up to 100,000 rows and
-    64 MiB, they are so to the last bit, and the order of the rows does not matter: equal rows
-    are merged first (but for mini-batches).
+    Integer sample weights give the same result as repeated rows. For data in memory of up to
+    100,000 rows and 64 MiB, the two fits agree to the last bit, and the order of the rows
+    does not matter, because equal rows are merged first. Fits with mini-batches do not merge
+    rows.
 
     References
     ----------
@@ -189,11 +191,12 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float32 stays float32, other numbers become float64. All is
-            read or converted a few rows at a time: a memory-mapped file may be larger than
-            the memory. Wide sparse rows are multiplied by their entries, and with
-            ``output_activation="identity"`` never made dense. The rows of a dask array or
-            dataframe stay on its workers; chunks may be NumPy arrays or sparse.
+            Training data. float32 stays float32; other numbers become float64. Rows are
+            read and converted a few at a time, so a memory-mapped file may be larger than
+            the memory. Products with wide sparse rows use their entries only, and with
+            ``output_activation="identity"`` these rows are never made dense. The rows of a
+            dask array or dataframe stay on its workers; its chunks may be NumPy arrays or
+            sparse.
         y : None
             Ignored, present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -208,7 +211,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         ------
         ValueError
             Bad data or parameters, or data so large that J overflows. The estimator is
-            then as it was before.
+            left unchanged.
         """
         objective, _ = self._prepare(X, y, sample_weight)
         self._fit(objective, None, X, X, sample_weight)
@@ -220,13 +223,13 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def partial_fit(self, X, y=None, sample_weight=None):
         """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
 
-        Its steps have full length. They go on from the last call: momentum and the means of
-        "adam" are kept, also in a pickle.
+        All steps have full length. Each call continues the call before: momentum and the
+        running means of "adam" are kept, in a pickle too.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            A portion of the data.
+            Some rows of the data.
         y : None
             Ignored, present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -235,7 +238,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Returns
         -------
         SparseAutoencoder
-            The estimator; ``mean_activation_`` is that on X.
+            The estimator. Its ``mean_activation_`` is the mean over the rows of X.
         """
         self._validate_params()
         reset = not self.__sklearn_is_fitted__()
@@ -298,8 +301,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         X = self._check_input(X)
         if issparse(X):
             raise TypeError(
-                "The reconstruction of sparse rows is dense: ask for it by "
-                "inverse_transform(transform(X)), or give X.toarray()."
+                "The reconstruction of sparse rows is dense: call "
+                "inverse_transform(transform(X)), or pass X.toarray()."
             )
         return self._propagate(X, slice(2), self.output_activation_)
 
@@ -307,9 +310,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def score_samples(self, X):
         """Return minus the squared error of each row's reconstruction, -‖x - x̂‖².
 
-        The lower, the worse the row is reconstructed. It is an anomaly score where
-        features are comparable, as pixels are, and the training data are clean and many; for
-        other tables, and for a threshold, see `SparseAutoencoderDetector`.
+        A low score means a bad reconstruction. The score can be used to find anomalies if
+        the features are comparable, as pixels are, and if there are many clean training
+        rows. For other tables, or for a threshold, see `SparseAutoencoderDetector`.
 
         Parameters
         ----------
@@ -326,8 +329,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def score(self, X, y=None, sample_weight=None):
         """Return the fraction of the variance of X that the reconstruction explains.
 
-        It is 1 - Σ‖x - x̂‖² / Σ‖x - x̄‖²: at most 1, higher is better, and free of the
-        penalties, so that it compares fits with different λ, β and ρ.
+        The score is 1 - Σ‖x - x̂‖² / Σ‖x - x̄‖². It is at most 1, and higher is better. It
+        does not contain the penalties, so it can compare fits with different λ, β and ρ.
 
         Parameters
         ----------
@@ -341,9 +344,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         Returns
         -------
         float
-            The score. If X does not vary, or so little that the squares underflow, 1 for a
-            perfect reconstruction, else 0, as in `sklearn.metrics.r2_score`; minus infinity
-            if the squared errors overflow.
+            The score. If X does not vary, or so little that the squares underflow, it is 1
+            for a perfect reconstruction and 0 otherwise, as in `sklearn.metrics.r2_score`.
+            It is minus infinity if the squared errors overflow.
         """
         check_is_fitted(self)
         X = self._validate_input(X, reset=False)
@@ -391,8 +394,8 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
     def _theta(self, objective):
         if self.tied_weights and not np.array_equal(self.coefs_[1], self.coefs_[0].T):
             raise ValueError(
-                "The fitted decoder is not the transposed encoder; to go on from the fitted "
-                "weights set tied_weights=False, or fit anew with warm_start=False."
+                "The fitted decoder is not the transposed encoder: set tied_weights=False to "
+                "start from the fitted weights, or warm_start=False to fit anew."
             )
         return super()._theta(objective)
 
@@ -413,13 +416,13 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         return warn_if_collapsed(self, objective, result)
 
     def _over_chunks(self, name, X, s):
-        """``[method(X, s)]``, or that of each chunk of dask that has rows."""
+        """``[method(X, s)]``, or one such result for each dask chunk that has rows."""
         if not isinstance(X, Chunks):
             return [getattr(self, name)(X, s)]
         return [part for part in X.each(_OfRows(name, without_callbacks(self)), s) if part]
 
     def _sums_of_codes(self, X, s):
-        """The sums of the codes of rows with weights s, of their squares, and of the weights."""
+        """Sums over rows with weights s: their codes, the squared codes, and the weights."""
         sums = {}  # by block, and added in order: the same bits for any number of threads
         s = np.ones(X.shape[0]) if s is None else s.astype(float)
 
@@ -431,7 +434,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         return codes, squares, s.sum()
 
     def _variations(self, X, s):
-        """Of rows with weights s: their sum, mean, and what a reconstruction leaves of what."""
+        """For rows with weights s: weight, unexplained variation, mean row, total variation."""
         s = np.ones(X.shape[0]) if s is None else s.astype(float)
         counts = np.flatnonzero(s)
         if 0 < len(counts) < len(s):  # the squares of a row without weight may overflow
@@ -456,7 +459,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         return no_nan(errors, X)
 
     def _measure_codes(self, errors):
-        """The same for a linear decoder of sparse rows, from their codes."""
+        """Measure squared errors from the codes, for sparse rows and a linear decoder."""
         output = self.coefs_[1], self.intercepts_[1], self.mean_activation_
         decoder = Decoder.of(*(part.astype(float) for part in output))
 
@@ -468,7 +471,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
 @dataclass
 class _OfRows:
-    """A method of an estimator for the rows of a chunk and their weights."""
+    """A method of an estimator, to apply to the rows of a chunk and their weights."""
 
     name: str
     estimator: object
@@ -480,10 +483,10 @@ class _OfRows:
 
 
 def _combined(parts):
-    """What is left of the variation of all rows, and that, of parts of them.
+    """The unexplained and the total variation of all rows, from the same for parts of them.
 
-    Each part is its weight w, what is left of it, its mean and its variation. The means of the
-    parts vary by Σ w ‖m - x̄‖² about the mean of all.
+    Each part has a weight w, an unexplained variation, a mean m and a variation. The means of
+    the parts add Σ w ‖m - x̄‖² to the total, where x̄ is the mean of all rows.
     """
     parts = [part for part in parts if part[0] > 0]
     weights, unexplained, means, totals = zip(*parts)

@@ -742,8 +742,8 @@ def test_a_fit_survives_the_death_of_workers(source, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_what_dask_cannot_mend_ends_a_fit(tmp_path, monkeypatch):
-    """Rows that nobody can make again, no workers, and no scheduler."""
-    lost = r"lost rows that it can't make again.* Fit again"
+    """Rows that can't be computed again, no workers, and no scheduler."""
+    lost = r"lost rows that it can't compute again.* Fit again"
     with own_cluster(tmp_path) as own, own.client.as_current():
         addresses = {pid: address for address, pid in own.client.run(os.getpid).items()}
         rows = own.client.scatter(X, workers=[addresses[own.workers[0].pid]])

@@ -237,7 +237,7 @@ def test_squares_that_underflow_are_refused_and_not_taken_for_constant():
     tiny = X * 1e-200
     with pytest.raises(ValueError, match="squares underflow: scale it"):
         PatchNormalizer().fit(tiny)
-    with pytest.raises(ValueError, match="scale X if its squares underflow"):
+    with pytest.raises(ValueError, match="Scale X if its squares underflow"):
         ZCAWhitening(epsilon=0).fit(X * 1e-160)
     white = 1e200 * ZCAWhitening().fit_transform(tiny)
     assert_allclose(white, 10**0.5 * centred(X), rtol=1e-10, atol=1e-12)

@@ -3,8 +3,8 @@
 Each hidden activation is a function ``f(Z, slope, s=None)`` that works in place: it turns
 the raw output ``Z`` into the activation ``A = f(Z)`` and fills ``slope`` with ``f'(Z)``.
 With weights ``s`` of the rows, the activations in `STEEPNESS` return the sums over the rows
-of both sides of each unit, ``(s @ on, s @ off)``; the others ignore it and return None.
-`docs/architecture.rst` lists what to write to add one.
+of both sides of each unit, ``(s @ on, s @ off)``. The others ignore ``s`` and return None.
+`docs/architecture.rst` lists the steps to add an activation.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ import numpy as np
 def logistic_pair(Z, k, on, off):
     """Both sides of the logistic unit: on = 1 / (1 + exp(-kZ)) and off = 1 - on.
 
-    Both are accurate to the last digits even where the unit is saturated, which
-    ``1 - on`` is not: for kZ > 37 it is exactly zero. ``on`` may be ``Z`` itself.
+    Both are accurate to the last digits even where the unit is saturated. ``1 - on`` is not:
+    for kZ > 37 it is exactly zero. ``on`` may be ``Z`` itself.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def logistic_pair(Z, k, on, off):
     """
     limit = np.log(np.finfo(Z.dtype).max) - 1  # exp must not overflow: inf * 0 is nan
     np.multiply(Z, -k, out=off)
-    if off.max() > limit:  # rare, and several times cheaper to ask than to cut
+    if off.max() > limit:  # rare, and the test is several times cheaper than the cut
         np.minimum(off, limit, out=off)
     np.exp(off, out=off)
     np.add(off, 1, out=on)
@@ -58,7 +58,7 @@ def tanh(Z, slope, s=None):
 
 def _tanh_of_positive(Z, out):
     """tanh(Z) where no Z is negative; ``Z`` becomes logistic(-2Z)."""
-    if Z.dtype == np.float32:  # for which NumPy vectorises exp and tanh, and not expm1
+    if Z.dtype == np.float32:  # NumPy vectorises exp and tanh for it, but not expm1
         np.tanh(Z, out=out)
         logistic_pair(Z, 2, on=np.empty_like(Z), off=Z)
         return out
@@ -98,7 +98,7 @@ def softmax(Z):
 
 ACTIVATIONS = {"logistic": logistic, "tanh": tanh, "relu": relu, "identity": identity}
 
-# The lowest and the highest value of each, and its largest slope.
+# The lowest and the highest value of each activation, and its largest slope.
 RANGES = {"logistic": (0, 1), "tanh": (-1, 1), "relu": (0, np.inf), "identity": (-np.inf, np.inf)}
 STEEPEST = {"logistic": 1 / 4, "tanh": 1, "relu": 1, "identity": 1}
 
@@ -108,7 +108,7 @@ STEEPNESS = {"logistic": 1, "tanh": 2}
 
 
 def look_up(table, key, where):
-    """What a table says of a name, or one sentence if it says nothing."""
+    """The entry of a table, or an error that names the table if there is none."""
     if key not in table:
         raise NotImplementedError(f"{key!r} is missing in {where}: add its line there.")
     return table[key]

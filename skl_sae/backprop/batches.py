@@ -1,8 +1,8 @@
 """Mini-batches: the objective on a few rows at a time, with all buffers made once.
 
-A batch has the J and the gradient that `Objective` would have for its rows, in the dtype of X. So
-the mean code ρ̂ is that of the batch. A running mean over several batches is less noisy, but it
-lags behind the weights: it was tried, over 200 to 2,000 rows, and J ended higher with each.
+A batch has the same J and gradient as an `Objective` of its rows, in the dtype of X. So the mean
+code ρ̂ is a mean over the batch. A running mean over several batches is less noisy, but it lags
+behind the weights. It was tried over 200 to 2,000 rows, and J always ended higher.
 """
 
 from dataclasses import replace
@@ -21,11 +21,11 @@ from .penalties import weight_decay
 from .rows import Block
 from .threads import Helpers, share_out
 
-# A batch is cut into parts of so many rows times weights, which threads share, and into so many
-# at most: no number of threads enters, and so none changes a bit.
+# Threads share the parts of a batch: their size in rows times weights, and the most of them. They
+# do not depend on the number of threads, so it does not change a bit of the result.
 PART_WORK, MOST_PARTS = 2**23, 8
 
-# A file is read in blocks of so many bytes in random order, and the rows of so many are mixed.
+# A file is read in blocks in random order: their bytes, and how many are mixed at a time.
 FILE_BLOCK, MIXED_BLOCKS = 2**20, 64
 
 
@@ -35,15 +35,15 @@ class Part(NamedTuple):
     Attributes
     ----------
     X, Y : ndarray of shape (n_rows, n_features), (n_rows, n_outputs)
-        The rows and their targets; Y is None for an autoencoder, X empty if it stays sparse.
+        The rows and their targets. Y is None for an autoencoder. X is empty if it stays sparse.
     s : ndarray of shape (n_rows,)
-        Their weights, as shares of the whole batch.
+        Weights of the rows, as shares of the whole batch.
     work : Workspace
-        What is computed of them.
+        Buffers for computations on the rows.
     flat : ndarray of shape (n_params,)
         The gradient in the layout of theta.
     views : pair of list of ndarray
-        That of each layer: views of ``flat``, but for a tied decoder.
+        The gradient of each layer. They are views of ``flat``, except for a tied decoder.
     """
 
     X: np.ndarray
@@ -78,19 +78,19 @@ class Part(NamedTuple):
 class Batches:
     """The mini-batches of an objective: each call yields those of one epoch.
 
-    Each is a function ``batch(theta) -> (value, gradient)`` of theta in the dtype of X, where the
-    gradient is a buffer that the next one overwrites.
+    Each is a function ``batch(theta) -> (value, gradient)`` of theta in the dtype of X. The
+    gradient is a buffer that the next batch overwrites.
 
     Parameters
     ----------
     objective : Objective
-        On all rows.
+        The objective on all rows.
     size : int
-        The largest number of rows of a batch: they get equal ones.
+        The largest number of rows in a batch. All batches have about the same number.
     rng : RandomState
-        For the order of the rows.
+        Random numbers for the order of the rows.
     shuffle : bool, default=True
-        Whether each epoch has an order of its own; else it is that of the rows.
+        Whether each epoch has its own random order. Otherwise the rows keep their order.
     """
 
     def __init__(self, objective, size, rng, shuffle=True):
@@ -139,7 +139,7 @@ class Batches:
 
     def _shared(self, run, jobs):
         def quiet(job):
-            with np.errstate(all="ignore"):  # each thread has its own; what overflows shows
+            with np.errstate(all="ignore"):  # per thread; an overflow shows in the value
                 return run(job)
 
         return share_out(quiet, jobs, self.helpers)
@@ -148,7 +148,7 @@ class Batches:
         return codes(self.objective.network, block, coefs, intercepts, self.objective.beta > 0)
 
     def _misfit(self, part, block, A, slopes, coefs, intercepts, push):
-        """The loss of a part of the batch; its gradient comes into the part's buffers."""
+        """The loss of a part of the batch; its gradient is written to the part's buffers."""
         work, (of_coefs, _) = block.work, part.views
         delta = affine(A[-1], coefs[-1], intercepts[-1], out=work.outputs[-1])
         per_row = self.loss(delta, as_dense(block.Y), work.slopes[-1])
@@ -165,7 +165,7 @@ class Batches:
         return self.objective.sparsity(rates)
 
     def _finish(self, parts, coefs):
-        """Add the gradients of the parts and that of the weight decay, whose value it returns."""
+        """Add up the gradients of the parts and of the weight decay; return the decay's value."""
         first, *others = parts
         for other in others:
             np.add(first.flat, other.flat, out=first.flat)
@@ -180,7 +180,7 @@ class Batches:
 
 
 def places(rows):
-    """Where the rows that have a weight lie in X."""
+    """The indices in X of the rows that have a weight."""
     s = rows.weights
     at = np.arange(rows.n_rows) if s is None else np.flatnonzero(s)
     return at if rows.index is None else rows.index[at]
@@ -199,10 +199,10 @@ def take(values, at, out):
 
 
 def _mixed(rows, at, rng):
-    """Pairs of rows in memory and the order in which they are taken, for one epoch.
+    """Pairs of rows in memory and their order, for one epoch.
 
-    Those of a file are read in blocks, and the rows of some blocks are mixed: single rows in
-    random order would be read at a hundredth of the speed of the disk.
+    Rows of a file are read in blocks, and the rows of some blocks are mixed. Reading single rows
+    in random order would take a hundred times as long.
     """
     n_bytes = rows.dtype.itemsize * rows.X.shape[1]
     if not _in_file(rows.X) or len(at) * n_bytes <= FILE_BLOCK * MIXED_BLOCKS:

@@ -1,4 +1,4 @@
-"""Row blocks: how any X is cut into consecutive rows, and shared among threads."""
+"""Blocks of consecutive rows: how X is cut into them, and how threads share them."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from .activations import apply_output
 from .network import Workspace, affine, forward
 from .threads import Helpers, share_out
 
-# A block's activations should stay in the cache. Below 512 rows the products of wide
-# layers lose; of narrow layers few large blocks are better, because each call of NumPy by
-# several threads takes the interpreter's lock for a moment.
+# A block's activations should stay in the cache. Below 512 rows products of wide layers get
+# slower. For narrow layers fewer, larger blocks help, because threads contend for the
+# interpreter's lock at each call of NumPy.
 BLOCK_BYTES = 5 * 2**20
 MIN_ROWS, MAX_ROWS = 512, 8192
 
-# Where products dominate a second thread pays from so many rows times weights.
+# If products dominate, a second thread pays from this many rows times weights on.
 TWO_LANES_WORK = 2**25
 
-# Of very wide layers a block has fewer rows, so that its buffers do not fill the memory and an
-# interrupt need not wait for it: bytes, and rows times weights (at 6 flops each).
+# The most bytes of a block, and the most rows times weights (at 6 flops each). With very wide
+# layers larger blocks would fill the memory and delay an interrupt.
 MOST_BYTES, MOST_WORK = 2**28, 3 * 2**30
 
-# Rows at least so wide, with at most this share of entries, are multiplied by their entries, of
-# which one costs as much as several numbers of a dense row.
+# Rows with at least this many columns and at most this share of entries stay sparse. An entry then
+# costs as much as this many numbers of a dense row.
 WIDE, SPARSE, ENTRY_COST = 64, 0.1, 8
 
-# The product Xᵀδ of a sparse block is a dense matrix, which is worth its passes over the memory
-# where the block has so many times more entries than X has columns.
+# A sparse block should have this many times more entries than X has columns: its product Xᵀδ is a
+# dense matrix, and each block costs passes over it.
 ENTRIES_PER_COLUMN = 8
 
 # Partial sums over the rows, and so the largest useful number of threads.
@@ -37,7 +37,7 @@ N_LANES = 8
 
 
 def stays_sparse(X):
-    """Whether products with X are sparse ones; else its blocks are dense."""
+    """Whether products with X are sparse; otherwise its blocks are made dense."""
     return issparse(X) and has_few_entries(X.nnz, X.shape)
 
 
@@ -48,18 +48,18 @@ def has_few_entries(n_entries, shape):
 
 
 def entries_of_row(X):
-    """Their mean number if X stays sparse, else None."""
+    """The mean number of entries in a row if X stays sparse, else None."""
     return max(1, X.nnz // X.shape[0]) if stays_sparse(X) else None
 
 
 def share_and_block_size(network, itemsize, n_rows, n_entries=None):
-    """Rows of the shares that lanes are made of, and of a block.
+    """The number of rows in a share, of which lanes are made, and in a block.
 
-    Of sparse rows ``n_entries`` is the mean number of entries, else None.
+    ``n_entries`` is the mean number of entries in a sparse row, else None.
 
-    A share's input, activations and deltas fill about `BLOCK_BYTES` at most. Few shares are
-    evened out to 1, 2, 4 or 8, so that threads get equal ones. Each is one block, or several
-    where one would be above `MOST_BYTES` or `MOST_WORK`.
+    The input, activations and deltas of a share fill about `BLOCK_BYTES` at most. If there are
+    few shares, their number is rounded up to 1, 2, 4 or 8 to give threads equal work. A share is
+    one block, or several if one would exceed `MOST_BYTES` or `MOST_WORK`.
     """
     n_features, first, *_ = network.sizes
     row_bytes = itemsize * (2 * sum(network.sizes[1:]) + (n_entries or n_features))
@@ -85,19 +85,19 @@ def row_blocks(n_rows, block_size):
 
 
 class LazyRows:
-    """Some rows of an array in some precision, taken and converted when they are asked for.
+    """Rows of an array in some precision, which are read and converted only when needed.
 
-    So a file of bytes, or a part of a file, is read as floats without a copy of it. What
-    the rest of the package asks of a matrix is its shape, its dtype and rows of it.
+    So a file of bytes, or part of a file, can be used as floats without a copy of all of it. It
+    has the three things that the package needs of a matrix: shape, dtype and access to rows.
 
     Parameters
     ----------
     values : ndarray of shape (n, ...)
-        The rows, memory-mapped perhaps.
+        The rows, perhaps memory-mapped.
     dtype : dtype
-        Their precision.
+        The precision of the result.
     index : ndarray of int of shape (n_rows,), default=None
-        Which of them; None means all.
+        The rows to use; None means all.
     """
 
     def __init__(self, values, dtype, index=None):
@@ -110,32 +110,32 @@ class LazyRows:
 
     def __getitem__(self, rows):
         at = rows if self.index is None else self.index[rows]
-        with np.errstate(over="ignore"):  # what is too large shows as infinite
+        with np.errstate(over="ignore"):  # values that are too large become infinite
             return aligned(self.values[at].astype(self.dtype, copy=False))
 
 
 def aligned(values):
-    """The array itself, or a copy if it begins at no multiple of its items.
+    """The array itself, or a copy if its address is not a multiple of its item size.
 
-    As in a file with a header of odd length, or as it came over the network. NumPy would copy
-    it for each product, and order the copy otherwise, which can change the last digit.
+    This happens in files with a header of odd length, and with data from the network. NumPy would
+    copy such an array for each product, in another memory order, which can change the last digit.
     """
     return np.require(values, requirements=["ALIGNED"])
 
 
 def in_precision(X, dtype):
-    """X itself if it has this dtype; else its rows are converted as they are taken."""
+    """X itself if it has this dtype; else its rows are converted when they are read."""
     as_it_is = X.dtype == dtype and (not isinstance(X, np.ndarray) or X.flags.aligned)
     return X if as_it_is else LazyRows(X, dtype)
 
 
 def as_floats(X):
-    """X itself if it is float64 or float32; else its rows become float64 as they are taken."""
+    """X itself if it is float64 or float32; else its rows become float64 when they are read."""
     return in_precision(X, X.dtype if X.dtype in (np.float64, np.float32) else np.float64)
 
 
 def chunks(X, n_bytes=2**22):
-    """All rows of X in order, as blocks that are small beside X: CSR where X stays sparse."""
+    """All rows of X in order, as small blocks. They are CSR if X stays sparse."""
     row_bytes = X.dtype.itemsize * max(1, entries_of_row(X) or X.shape[1])
     return (block_of(X, rows) for rows in row_blocks(X.shape[0], max(1, n_bytes // row_bytes)))
 
@@ -151,7 +151,7 @@ def dense(X, rows):
 
 
 def block_of(X, rows):
-    """The rows as they are computed with: CSR where X stays sparse, else dense."""
+    """The rows for computations: CSR if X stays sparse, else dense."""
     return X[rows] if stays_sparse(X) else dense(X, rows)
 
 
@@ -159,8 +159,8 @@ def block_of(X, rows):
 class Lanes:
     """The blocks of all rows, shared among threads.
 
-    A lane is a fixed run of blocks that one thread sums up from its first block to its
-    last, so that the result has the same bits for any number of threads.
+    A lane is a fixed run of blocks that one thread sums up, from the first block to the last.
+    So the result has the same bits for any number of threads.
 
     Attributes
     ----------
@@ -195,7 +195,7 @@ class Lanes:
     def map(self, lane_sums):
         """``lane_sums(blocks, work)`` of every lane, in the order of the lanes.
 
-        After an error in one thread none begins another block.
+        After an error in one thread, no thread begins another block.
         """
         lanes = [list(lane) for lane in self.lanes]
 
@@ -206,7 +206,7 @@ class Lanes:
         def run(blocks):
             work = self.workspaces.pop()
             try:
-                with np.errstate(all="ignore"):  # what overflows shows in the value
+                with np.errstate(all="ignore"):  # an overflow shows in the value
                     return lane_sums(blocks, work)
             finally:
                 self.workspaces.append(work)
@@ -220,15 +220,15 @@ def over_blocks(use, X, network, coefs, intercepts, output_activation, n_threads
     Parameters
     ----------
     use : callable
-        Gets the slice of rows, these rows of X, CSR where X stays sparse, and their output,
-        ndarray of shape (n_block, n_outputs), in a buffer that a later block overwrites.
-        Threads call it in any order.
+        It gets the slice of rows, these rows of X (CSR if X stays sparse), and their output, an
+        ndarray of shape (n_block, n_outputs). The output is a buffer that a later block
+        overwrites. Threads call it in any order.
     X : {ndarray, LazyRows, CSR array} of shape (n_rows, n_features)
         Input, float64 or float32.
     network : Network
-        Its shape; it may be some consecutive layers of a larger one.
+        The shape of the network, which may be some consecutive layers of a larger one.
     coefs, intercepts : list of ndarray
-        Its parameters, in the dtype of X.
+        Parameters of the network, in the dtype of X.
     output_activation : str
         The activation of the last layer.
     n_threads : int, default=1

@@ -6,10 +6,10 @@ import numpy as np
 
 from .endings import Convergence, Result
 
-# The share of a run of mini-batches in which their steps grow to full length.
+# The share of a run of mini-batches in which the steps grow to full length.
 WARM_UP = 0.2
 
-# Step lengths that gradient descent tries where none is given, and for how many steps.
+# Step lengths that gradient descent tries if none is given, and the number of steps with each.
 TRIALS = [4.0**k for k in range(2, -7, -1)]
 TRIAL_STEPS = 20
 
@@ -40,18 +40,18 @@ def sgd(
     tol, patience, baseline
         See `Convergence`.
     learning_rate : float
-        Length of a step as a multiple of the gradient. Where it is so large that the
-        objective rises or swings, the status is "failed".
+        Length of a step as a multiple of the gradient. If it is so large that the objective
+        rises or oscillates, the status is "failed".
     momentum : float, default=0.0
-        Nesterov's: the share of each step that the next one repeats.
+        Nesterov momentum: the share of each step that the next one repeats.
     batches, anneal, memory
         As in `adam`. None takes ``objective`` itself: the tutorial's batch gradient descent.
 
     Returns
     -------
     Result
-        Without ``batches`` its ``theta`` is the best point passed, the start included. With
-        them it is the last one, and the status "failed" if that is higher than the start.
+        Without ``batches`` its ``theta`` is the best point of the run, the start included. With
+        them it is the last point, and the status is "failed" if that is higher than the start.
     """
     theta, rule = theta0.astype(_dtype(batches)), Convergence(tol, patience, baseline)
     update, rate = Nesterov(theta, momentum, memory), _rate(learning_rate, anneal, max_iter)
@@ -73,7 +73,7 @@ def adam(
     memory=None,
     unit=None,
 ):
-    """Adam (Kingma and Ba 2015): the mean gradient by the root of its mean square.
+    """Adam (Kingma and Ba 2015): the mean gradient, divided by its root mean square.
 
     Parameters
     ----------
@@ -84,34 +84,34 @@ def adam(
     tol, patience, baseline
         See `Convergence`.
     learning_rate : float, default=1e-3
-        The largest change of a parameter in a step, or about so.
+        Roughly the largest change of a parameter in a step.
     batches : callable, default=None
-        ``batches()`` yields the objectives of one epoch of mini-batches, functions of theta in
-        ``batches.dtype``, if it has one; ``len(batches)`` is their number. None takes
-        ``objective`` itself: a step for all rows.
+        ``batches()`` yields the objectives of one epoch of mini-batches. They are functions of
+        theta in ``batches.dtype``, if it has one. ``len(batches)`` is their number. None uses
+        ``objective`` itself, with a step for all rows.
     anneal : bool, default=False
-        Whether the steps grow at first and shrink to nothing at the last epoch: see `annealed`.
+        Whether the steps grow at first and shrink to zero by the last epoch: see `annealed`.
     memory : tuple, default=None
-        `Result.memory` of the run that this one goes on from.
+        `Result.memory` of the run that this one continues.
     unit : ndarray of shape (n_params,), default=None
-        What counts as one for each parameter, and so for its steps. None means 1.
+        The unit of each parameter, and so of its steps. None means 1.
 
     Returns
     -------
     Result
-        As of `sgd`.
+        As for `sgd`.
     """
     theta, rule = theta0.astype(_dtype(batches)), Convergence(tol, patience, baseline)
     update, rate = Adam(theta, rule.size, memory, unit), _rate(learning_rate, anneal, max_iter)
     return _descend(objective, theta, max_iter, on_iteration, rule, batches, update, rate)
 
 
-@np.errstate(all="ignore")  # a rate that is too large is not chosen
+@np.errstate(all="ignore")  # a rate that overflows is not chosen
 def rate_on_trial(objective, theta0, momentum):
     """The step length of gradient descent that lowers an objective most in a few steps.
 
-    ``TRIALS`` of them are tried, each four times the next. Half of the best one is taken,
-    since an objective of a few rows is not that of all.
+    The lengths in ``TRIALS`` are tried, each four times the next. Half of the best one is
+    returned, because the objective of a few rows differs from the objective of all rows.
     """
     values = []
     for rate in TRIALS:
@@ -123,14 +123,14 @@ def rate_on_trial(objective, theta0, momentum):
 
 
 def annealed(share):
-    """The length of a step after this share of a run: up along a line, down along a cosine."""
+    """The length of a step after this share of a run: a linear rise, then a cosine down to 0."""
     if share < WARM_UP:
         return share / WARM_UP
     return 0.5 + 0.5 * np.cos(np.pi * min(1, (share - WARM_UP) / (1 - WARM_UP)))
 
 
 def _rate(learning_rate, anneal, max_iter):
-    """The step length after so many epochs; None of them is the last without ``anneal``."""
+    """The step length as a function of the epochs done; it is constant without ``anneal``."""
     if not anneal:
         return lambda epochs: learning_rate
     return lambda epochs: float(learning_rate * annealed(epochs / max_iter))
@@ -198,7 +198,7 @@ def _by_epochs(objective, theta, max_iter, on_iteration, rule, update, rate, bat
 
 
 def _epoch(theta, batches, update, rate, n_before):
-    """One step for each mini-batch, in place; the mean of the values on the way."""
+    """Take a step for each mini-batch, in place; return the mean value and their number."""
     values, n = [], len(batches) if hasattr(batches, "__len__") else 1
     for batch in batches():
         value, gradient = batch(theta)
@@ -217,7 +217,7 @@ class Nesterov:
     momentum : float
         The share of a step that the next one repeats.
     memory : tuple of ndarray or None
-        The last step of the run that this one goes on from.
+        The last step of the run that this one continues.
     """
 
     def __init__(self, theta, momentum, memory=None):
@@ -236,23 +236,23 @@ class Nesterov:
 
 
 class Adam:
-    """Steps of Adam (Kingma and Ba 2015), whose constants these are but for the rate.
+    """Steps of Adam (Kingma and Ba 2015), with the constants of the paper except for the rate.
 
     Parameters
     ----------
     theta : ndarray of shape (n_params,)
         The start.
     size : float
-        What counts as one for the objective: ``EPSILON`` is a share of it.
+        The unit of the objective: ``EPSILON`` is a share of it.
     memory : tuple of (int, ndarray, ndarray) or None
-        The number of steps, the mean gradient and its mean square of the run that this one
-        goes on from.
+        The number of steps, the mean gradient and the mean squared gradient of the run that this
+        one continues.
     unit : ndarray of shape (n_params,) or None
         As in `adam`.
     """
 
     MEAN, SQUARE, EPSILON = 0.9, 0.999, 1e-8
-    PIECE = 2**15  # parameters whose moments stay in the cache
+    PIECE = 2**15  # parameters at a time, whose moments stay in the cache
 
     def __init__(self, theta, size, memory=None, unit=None):
         self.epsilon, self.scratch = self.EPSILON * size, np.empty_like(theta[: self.PIECE])

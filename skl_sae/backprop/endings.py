@@ -1,11 +1,11 @@
-"""How runs of solvers end: what they return, and the rule by which they have converged."""
+"""The end of a solver's run: its result, and the rule of convergence."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-# Above this share of the baseline a run is on the plateau of its start, where patience is so many
-# times longer; below the last share a value counts as that.
+# A run with J above PLATEAU times the baseline is on the plateau of its start, where patience is
+# ON_PLATEAU times longer. J counts as at least NEXT_TO_NOTHING times the baseline.
 PLATEAU, ON_PLATEAU = 0.99, 5
 NEXT_TO_NOTHING = 1e-3
 
@@ -18,24 +18,24 @@ class Result(NamedTuple):
     theta : ndarray of shape (n_params,)
         The last point.
     value : float
-        The objective there.
+        The objective at this point.
     loss_curve : list of float
         The objective after each iteration (for mini-batches: its mean over the epoch).
     n_evaluations : int
         Calls of the objective.
     status : {"converged", "finished", "max_iter", "stopped", "failed"}
-        "finished" means that steps which shrink to nothing by ``max_iter`` have done so;
-        "stopped" is the doing of ``on_iteration``; "failed", that no lower value was found.
+        "finished" means that all steps were made, and shrank to zero by ``max_iter``. "stopped"
+        means that ``on_iteration`` ended the run. "failed" means that no lower value was found.
     message : str
-        The solver's own words.
+        The solver's own message.
     stages : tuple of int
-        The iterations of each stage of "lbfgs".
+        Number of iterations in each stage of "lbfgs".
     shares : tuple of float
-        The share of the rows that each of them ran on.
+        The share of the rows that each stage ran on.
     memory : tuple
-        What "sgd" and "adam" know of the gradients passed, for a run that goes on from this.
+        State of "sgd" and "adam" from earlier gradients, for a run that continues this one.
     learning_rate : float or None
-        The length of their steps, where they are at their longest.
+        The longest step of "sgd" and "adam".
     """
 
     theta: np.ndarray
@@ -51,18 +51,20 @@ class Result(NamedTuple):
 
 
 class Convergence(NamedTuple):
-    """When the values of a run have converged: one rule for all solvers.
+    """The rule of convergence, which is the same for all solvers.
 
     Attributes
     ----------
     tol : float
-        They have when ``patience`` iterations have not lowered the lowest by this share of it.
+        The values of a run have converged when ``patience`` iterations have not lowered the
+        lowest value by this share of it.
     patience : int
         The number of iterations.
     baseline : float, default=0.0
-        J₀, the objective of the best constant output, of which `NEXT_TO_NOTHING` is the least
-        that counts as a size. As long as no value is below `PLATEAU` of it, and none rises,
-        `ON_PLATEAU` times as many iterations are waited for. 0 if there is none.
+        J₀, the objective of the best constant output; 0 if there is none. In the product with
+        ``tol`` a value counts as at least `NEXT_TO_NOTHING` times J₀. As long as no value is
+        below `PLATEAU` times J₀, and none rises, `ON_PLATEAU` times as many iterations are
+        needed.
     """
 
     tol: float
@@ -71,12 +73,12 @@ class Convergence(NamedTuple):
 
     @property
     def size(self):
-        """What counts as one: the baseline as a power of two, so that it divides exactly."""
+        """The unit of the objective: the baseline cut to a power of two, which divides exactly."""
         usable = np.finfo(float).tiny < self.baseline < np.inf
         return float(2.0 ** (np.frexp(self.baseline)[1] - 1)) if usable else 1.0
 
     def reached(self, curve):
-        """Whether the last values are no better than the best before them."""
+        """Whether the last values are not lower than the best value before them."""
         waits = 0 < PLATEAU * self.baseline <= min(curve) and self.calm(curve)
         patience = self.patience * (ON_PLATEAU if waits else 1)
         if len(curve) <= patience:
@@ -85,7 +87,7 @@ class Convergence(NamedTuple):
         return min(curve[-patience:]) > best - self._gain(best)
 
     def calm(self, curve):
-        """Whether the last values lie so close to the best that they do not swing about it."""
+        """Whether the last values are close to the best one, and do not oscillate."""
         best = min(curve)
         return max(curve[-self.patience :]) - best <= self._gain(best)
 

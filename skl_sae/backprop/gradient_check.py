@@ -1,8 +1,8 @@
-"""Gradient checking: is the gradient that a callable returns the one of its value?
+"""Gradient checking: compare the gradient of a callable with differences of its value.
 
-The tutorial's method: compare each entry with the central difference
-(J(θ + ε e) - J(θ - ε e)) / 2ε, ε = 1e-4. For large networks only some entries are tried;
-random directions cover all entries with two evaluations each.
+The tutorial's method compares each entry with the central difference
+(J(θ + ε e) - J(θ - ε e)) / 2ε, ε = 1e-4. In large networks only some entries are checked. Random
+directions cover all entries, with two evaluations for each direction.
 """
 
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What `check_gradient` found; printing it shows the verdict.
+    """The result of `check_gradient`. Print it to see the verdict.
 
     Attributes
     ----------
     max_relative_error : float
-        The largest error of all entries and directions tried.
+        The largest error of all entries and directions that were checked.
     where : str
         The parameter, or the direction, with that error.
     numerical, analytic : float
         The two derivatives there.
     n_params, n_directions : int
-        How many parameters and random directions were tried.
+        Number of parameters and of random directions that were checked.
     """
 
     max_relative_error: float
@@ -50,10 +50,9 @@ def central_difference(objective, theta, direction, epsilon=1e-4):
 def compare_gradient(objective, theta, entries, directions, name_of, epsilon=1e-4):
     """Compare the gradient of ``objective`` at ``theta`` with central differences.
 
-    The error of an entry is ``|numerical - analytic| / max(|numerical|, |analytic|, s)``,
-    where s, the root mean square of the gradient, keeps entries that happen to be close
-    to zero from being judged by their rounding errors. Along a direction of unit length
-    s is the same.
+    The error of an entry is ``|numerical - analytic| / max(|numerical|, |analytic|, s)``. Here s
+    is the root mean square of the gradient. Without s, rounding errors would decide over entries
+    close to zero. Directions have unit length and the same s.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ def compare_gradient(objective, theta, entries, directions, name_of, epsilon=1e-
     name_of : callable
         ``name_of(k)``: the name of ``theta[k]``.
     epsilon : float, default=1e-4
-        Half the distance of the two points.
+        Half the distance between the two points.
 
     Returns
     -------
@@ -90,7 +89,7 @@ def compare_gradient(objective, theta, entries, directions, name_of, epsilon=1e-
     for i, direction in enumerate(directions):
         unit = direction / np.linalg.norm(direction)
         compare(unit, float(unit @ gradient), f"random direction {i}")
-    # a nan error is the worst one
+    # an error of nan counts as the worst
     worst = max(rows, key=lambda row: np.inf if np.isnan(row[0]) else row[0])
     return GradientCheck(*worst, n_params=n_entries, n_directions=len(directions))
 

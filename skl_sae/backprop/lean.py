@@ -1,18 +1,19 @@
-r"""The linear decoder on sparse rows, without any array that is as large as the rows made dense.
+r"""The linear decoder on sparse rows, without any array as large as the dense rows.
 
-With the code a of the last hidden layer, a reference code r near its mean, c = a - r and
-b' = b + r W, the output is c W + b'. The squared error is a sum over products that are short::
+Let a be the code of the last hidden layer, r a reference code near its mean, c = a - r and
+b' = b + r W. Then the output is c W + b', and the squared error is a sum of small products::
 
     Σ ‖c W + b' - x‖² = Σ ‖x‖² - 2 Σ (c·(x Wᵀ) + b'·x) + Σ ‖c W + b'‖²
     Σ ‖c W + b'‖²     = tr(CᵀC W Wᵀ) + 2 (Σ c)·(W b') + n ‖b'‖²
     dL/da             = δ Wᵀ = c (W Wᵀ) + W b' - x Wᵀ
     dL/dW             = Aᵀδ,  Cᵀδ = CᵀC W + (Σ c)ᵀ b' - CᵀX,  Σ δ = (Σ c) W + n b' - Σ x
 
-So an evaluation costs the products X W₁, CᵀX, X Wᵀ and Xᵀ dJ/dZ, each by the entries of X, and
-products of h × h. Tied weights need two of them: X W₁ is X Wᵀ, and CᵀX is part of the last one.
+So an evaluation costs the products X W₁, CᵀX, X Wᵀ and Xᵀ dJ/dZ, which use only the entries of
+X, and products of h × h. Tied weights need two of the four: X W₁ is X Wᵀ, and CᵀX is part of
+Xᵀ dJ/dZ.
 
-The gradient loses no digits by it: what cancels in it cancels in δ as well. The value does where
-it is small beside Σ ‖x‖²: there `loss_sums` gives up, and δ has to be computed.
+The gradient loses no digits, because the terms that cancel in it cancel in δ as well. The value
+loses digits if it is small beside Σ ‖x‖². Then `loss_sums` returns None, and δ is computed.
 """
 
 from dataclasses import dataclass
@@ -24,19 +25,19 @@ from .blocks import row_blocks
 from .network import Network, backward, product
 from .passes import LossSums, each_row, kept_codes
 
-# Share of its terms below which the loss would lose more than three digits to rounding.
+# Below this share of its terms, the loss would lose more than three digits to rounding.
 CANCELLED = 1e-3
 
 
 class LeanSums(NamedTuple):
-    """What the moments of the codes do not tell.
+    """The sums that are needed besides the moments of the codes.
 
     Attributes
     ----------
     fit : ndarray of shape ()
         The sum of c·(x Wᵀ).
     gradient : ndarray of shape (n,)
-        That by the weights and biases of the hidden layers.
+        The gradient by the weights and biases of the hidden layers.
     """
 
     fit: np.ndarray
@@ -44,7 +45,7 @@ class LeanSums(NamedTuple):
 
 
 class Decoder(NamedTuple):
-    """The output layer, and the products that its pass needs.
+    """The output layer, and products of it that the pass needs.
 
     Attributes
     ----------
@@ -69,7 +70,7 @@ class Decoder(NamedTuple):
 
     @classmethod
     def of(cls, W, b, reference):
-        """That of weights and biases in the dtype of the rows."""
+        """The decoder with these weights and biases, which have the dtype of the rows."""
         transposed = np.ascontiguousarray(W.T)
         W = W.astype(float, copy=False)
         shifted = b + reference @ W
@@ -77,7 +78,7 @@ class Decoder(NamedTuple):
 
     @property
     def of_codes(self):
-        """What each block needs, in the dtype of the rows."""
+        """The arrays that each block needs, in the dtype of the rows."""
         parts = self.transposed, self.square, self.offset, self.reference
         return [part.astype(self.reference.dtype, copy=False) for part in parts]
 
@@ -91,7 +92,7 @@ class LeanPass:
     network : Network
         Layer sizes and hidden activation.
     keeps : int
-        What the first pass has kept: see `passes.CodePass`.
+        Number of arrays that the first pass has kept: see `passes.CodePass`.
     """
 
     network: Network
@@ -146,16 +147,16 @@ class LeanPass:
 
 
 def loss_sums(step, moments, sums, squares, total_weight, decoder):
-    """The loss and its gradient from the sums of both passes; None where the loss cancels.
+    """The loss and its gradient from the sums of both passes, or None if the loss cancels.
 
     Parameters
     ----------
     step : LossPass
-        Whose sums are asked for.
+        The pass whose sums are returned.
     moments : Moments
-        Sums over all rows, of the first pass.
+        Sums over all rows from the first pass.
     sums : LeanSums
-        Those of the last pass.
+        Sums over all rows from the last pass.
     squares : float
         The weighted sum of ‖x‖².
     total_weight : float
@@ -186,7 +187,7 @@ def loss_sums(step, moments, sums, squares, total_weight, decoder):
 
 
 def _output_gradient(moments, total_weight, decoder):
-    """dL/dW, but for CᵀX where it was not asked for, and dL/db."""
+    """dL/dW and dL/db. With tied weights CᵀX is missing, because the gradient has it already."""
     code, columns, codes, crossed = moments
     of_b = code @ decoder.W + total_weight * decoder.shifted - columns
     of_W = codes @ decoder.W
@@ -199,14 +200,14 @@ def _output_gradient(moments, total_weight, decoder):
 def _joined(network, hidden, of_output, code):
     """One vector of the gradients by the hidden layers and by the output layer."""
     coefs, intercepts = network.hidden.views(hidden)
-    if network.tied:  # -CᵀX is in the gradient of the weights, its ones in that of the biases
+    if network.tied:  # LeanPass added -CᵀX to the weights' gradient; undo its part in the biases'
         intercepts[0] += code
     of_W, of_b = of_output
     return np.concatenate([np.ravel(part) for part in [*coefs, of_W, *intercepts, of_b]])
 
 
 def squared_errors(X, code, decoder):
-    """‖x - x̂‖² of each row of a block; those that would lose digits are computed from x - x̂.
+    """‖x - x̂‖² of each row of a block, computed from x - x̂ itself if digits would be lost.
 
     Parameters
     ----------

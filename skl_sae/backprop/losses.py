@@ -1,12 +1,11 @@
 r"""Losses of a row, written on the raw output Z.
 
-Each is a function ``loss(Z, Y, scratch) -> per_row`` that works in place: it returns the
+Each is a function ``loss(Z, Y, scratch) -> per_row`` that works in place. It returns the
 loss L of every row and turns ``Z`` into ``delta`` = dL/dZ, the error that
 backpropagation starts from. ``scratch`` is an array like ``Z`` whose content is lost.
 
-The table `LOSSES` is keyed by (loss, output activation), because delta belongs to the
-pair: a pair without an entry is not supported. `docs/architecture.rst` lists what to write
-to add one.
+The keys of the table `LOSSES` are (loss, output activation), because delta depends on both. A
+pair without an entry is not supported. `docs/architecture.rst` lists the steps to add one.
 """
 
 from functools import partial
@@ -33,9 +32,10 @@ def squared_error(Z, Y, scratch, f):
 def log_loss_logistic(Z, Y, scratch):
     """L = -sum_k [y log a + (1 - y) log(1 - a)], a = logistic(z); delta = a - y.
 
-    Written ``([z > 0] - y) z + log(1 + e)``, ``e = exp(-|z|)``: no term is negative or overflows,
-    so it is exact at saturation. So is delta, ``[z > 0] - y`` less or more ``e / (1 + e)``.
-    Targets are probabilities: outside [0, 1] the nearer end is meant.
+    It is computed as ``([z > 0] - y) z + log(1 + e)``, ``e = exp(-|z|)``. No term is negative or
+    overflows, so the loss is exact at saturation. Delta is exact too: it is ``[z > 0] - y``
+    minus (z > 0) or plus (z < 0) ``e / (1 + e)``. Targets are probabilities; values outside
+    [0, 1] count as the nearer end.
     """
     Y = np.clip(Y, 0, 1)
     Y -= ~np.signbit(Z)
@@ -54,8 +54,8 @@ def log_loss_logistic(Z, Y, scratch):
 def _sums_of_log1p(E):
     """Σ log(1 + e) of each row, e in [0, 1].
 
-    Up to 127 factors 1 + e are multiplied before, as (1 + e)(1 + f) = 1 + (e + f + e f): a product
-    overflows not even in single precision, and costs a tenth of a logarithm.
+    Up to 127 factors 1 + e are multiplied first, as (1 + e)(1 + f) = 1 + (e + f + e f). Such a
+    product does not overflow even in single precision, and costs a tenth of a logarithm.
     """
     for _ in range(6):
         half, odd = divmod(E.shape[1], 2)
@@ -74,8 +74,8 @@ def _sums_of_log1p(E):
 def log_loss_softmax(Z, Y, scratch):
     """L = -sum_k y_k log a_k, a = softmax(z), sum_k y_k = 1; delta = a - y.
 
-    Written log(sum exp z) - sum_k y_k z_k with the largest z set to zero (the tutorial's
-    "preventing overflows"); its own term of the sum is the 1 of log1p.
+    It is computed as log(sum exp z) - sum_k y_k z_k, after the largest z is subtracted (the
+    tutorial's "preventing overflows"). The term of the largest z is the 1 of log1p.
     """
     Z -= Z.max(axis=1, keepdims=True)
     per_row = -np.einsum("ij,ij->i", Z, Y)
@@ -98,10 +98,10 @@ LOSSES = {
     ("log_loss", "softmax"): log_loss_softmax,
 }
 
-# The pairs that a decoder can have, whose output is elementwise.
+# The pairs for decoders, with elementwise output activations.
 DECODERS = [pair for pair in LOSSES if pair[1] in ACTIVATIONS]
 
-# What targets mean: outside of this range its nearer end, if there is one.
+# Targets outside of this range count as its nearer end; None means no range.
 TARGET_RANGES = {"squared_error": None, "log_loss": (0, 1)}
 
 
@@ -111,7 +111,7 @@ def target_range(loss):
 
 
 def get_loss(loss, output_activation):
-    """Look the pair up, or say in one sentence which pairs exist."""
+    """Look the pair up, or raise an error that lists the pairs."""
     try:
         return LOSSES[loss, output_activation]
     except KeyError:

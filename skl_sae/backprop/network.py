@@ -1,7 +1,7 @@
 """A fully connected network: parameter layout, initialisation, forward, backward.
 
-Layer ``l`` maps its input ``A[l]`` to the raw output ``Z = A[l] @ W[l] + b[l]``; the next
-layer sees ``A[l + 1] = f(Z)``. The last raw output is left to the loss.
+Layer ``l`` maps its input ``A[l]`` to the raw output ``Z = A[l] @ W[l] + b[l]``. The input of the
+next layer is ``A[l + 1] = f(Z)``. The loss takes the last raw output.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .activations import ACTIVATIONS
 
 @dataclass(frozen=True)
 class Network:
-    """The shape of a network, and how its parameters lie in one flat vector.
+    """The shape of a network, and the layout of its parameters in one flat vector.
 
     The vector ``theta`` holds all weights, layer by layer, then all biases. With
     ``tied=True`` (one hidden layer) the decoder's weights are the encoder's, transposed,
@@ -38,7 +38,7 @@ class Network:
 
     @property
     def of_codes(self):
-        """The same without outputs: its buffers hold nothing that is as wide as they are."""
+        """The same network without outputs, whose buffers hold nothing as wide as the outputs."""
         return Network((*self.sizes[:-1], 0), self.activation)
 
     @property
@@ -108,7 +108,7 @@ class Network:
 
 @lru_cache
 def _places(network, tied):
-    """Where each weight matrix, with its shape, and each bias vector lies in a flat vector."""
+    """The slices of the weight matrices, with their shapes, and of the biases in a flat vector."""
     ends = accumulate(network._lengths(tied), initial=0)
     places = [slice(*pair) for pair in pairwise(ends)]
     n_coefs = len(places) - len(network.shapes)
@@ -128,7 +128,7 @@ class Workspace:
     products : list of ndarray of shape (n_in, n_out)
         For each layer the block's part of dJ/dW.
     ones : ndarray of shape (n_rows,)
-        Sums columns: a product with it is several times faster than ``sum(axis=0)``.
+        For sums of columns: a product with it is several times faster than ``sum(axis=0)``.
     """
 
     outputs: list
@@ -170,12 +170,12 @@ class Workspace:
 
 
 def product(A, B, out):
-    """A B: in ``out``, or in a new array where A is sparse."""
+    """A B, written to ``out``, or to a new array if A is sparse."""
     return np.matmul(A, B, out=out) if isinstance(A, np.ndarray) else A @ B
 
 
 def affine(A, W, b, out, raw=None):
-    """The raw output Z = A W + b; ``raw`` may keep A W."""
+    """The raw output Z = A W + b. If ``raw`` is given, it is filled with A W."""
     Z = product(A, W, out)
     if raw is not None:
         raw[:] = Z
@@ -190,7 +190,7 @@ def forward(X, coefs, intercepts, activation, outputs, slopes, raws=(), s=None):
     X : {ndarray, CSR array} of shape (n_rows, n_features)
         The block.
     coefs, intercepts : list of ndarray
-        Parameters of the hidden layers, or of some of the first.
+        Parameters of all hidden layers, or of the first ones.
     activation : str
         The hidden activation f.
     outputs, slopes : list of ndarray of shape (n_rows, n_units)
@@ -223,7 +223,7 @@ def add_product(gradient, layer, A, delta, work):
 
 
 def put_product(gradient, layer, A, delta, work):
-    """Write it over what was there."""
+    """Write the block's part of dJ/dW and dJ/db of a layer over the sums."""
     gradient[0][layer][...] = product(A.T, delta, out=gradient[0][layer])
     np.matmul(work.ones, delta, out=gradient[1][layer])
 
@@ -241,7 +241,7 @@ def backward(A, delta, coefs, code_gradients, gradient, slopes, work, store=add_
     Parameters
     ----------
     A : list of ndarray of shape (n_rows, n_units)
-        Input and activations of the hidden layers: what `forward` returned.
+        Input and activations of the hidden layers, as returned by `forward`.
     delta : ndarray of shape (n_rows, n_outputs)
         dL/dZ of the raw output, each row times its weight.
     coefs : list of ndarray of shape (n_in, n_out)
@@ -249,8 +249,8 @@ def backward(A, delta, coefs, code_gradients, gradient, slopes, work, store=add_
     code_gradients : list of ndarray or None
         For each hidden layer dJ/da of the sparsity penalty, (n_rows or 1, n_units).
     gradient : tuple of (list of ndarray, list of ndarray)
-        The sums for coefs and intercepts, added to in place. Where it ends before the last
-        layer, that layer is left out.
+        The sums for coefs and intercepts, which are increased in place. If it has no entry for
+        the last layer, that layer is left out.
     slopes : list of ndarray of shape (n_rows, n_units)
         f' of each hidden layer.
     work : Workspace

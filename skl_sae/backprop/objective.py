@@ -1,9 +1,9 @@
-"""The objective: what is minimised, as a function of theta alone.
+"""The objective J, which a fit minimises, as a function of theta alone.
 
     J(θ) = Σᵢ sᵢ L(yᵢ, zᵢ) / Σᵢ sᵢ  +  Σ_l λ_l/2 ‖W_l‖²_F  +  β Σⱼ KL(ρ ‖ ρ̂ⱼ)
     ρ̂ⱼ   = Σᵢ sᵢ aⱼ(xᵢ) / Σᵢ sᵢ
 
-The sums over the rows are exact, and made by `Rows`; a block of them is no mini-batch.
+`Rows` makes the sums over the rows. They are exact: a block of rows is not a mini-batch.
 """
 
 from dataclasses import dataclass, replace
@@ -33,17 +33,17 @@ class Objective:
     network : Network
         Layer sizes and hidden activation.
     rows : Rows
-        Inputs, targets and weights; or what offers the same sums over rows elsewhere.
+        Inputs, targets and weights, or an object with the same sums over rows elsewhere.
     loss, output_activation : str
         A key of `losses.LOSSES`.
     lam : float or tuple of float
-        Weight decay λ of all layers, or of each.
+        Weight decay λ of all layers, or of each layer.
     beta, rho : float
-        Weight β of the sparsity penalty on every hidden layer; target mean code ρ.
+        Weight β of the sparsity penalty on every hidden layer, and target ρ of the mean code.
     variable_projection : bool, default=False
-        Whether the objective is a function of the hidden layers alone, the output layer
-        being the best one for them: see `projection`. ``theta`` is then that of
-        ``network.hidden``; `reduce` and `expand` lead there and back.
+        Whether the objective is a function of the hidden layers alone, with the output layer
+        that is best for them: see `projection`. ``theta`` then holds the parameters of
+        ``network.hidden``. `reduce` and `expand` convert to and from it.
     """
 
     network: Network
@@ -111,11 +111,11 @@ class Objective:
         return replace(self, rows=rows)
 
     def samples(self, shares, rng):
-        """Pairs of a share and the objective on a random sample so large, each in the next."""
+        """Pairs of a share and the objective on a sample of that size, each part of the next."""
         return zip(shares, map(self.on, self.rows.samples(shares, rng)))
 
     def reduce(self, theta):
-        """The part of all parameters that the objective is a function of."""
+        """Of all parameters those that the objective is a function of."""
         if not self.variable_projection:
             return theta
         coefs, intercepts = self.network.unpack(theta)
@@ -133,7 +133,7 @@ class Objective:
 
     # -- the start --------------------------------------------------------------------------
 
-    @np.errstate(all="ignore")  # what is not finite the solver reports, here and below
+    @np.errstate(all="ignore")  # the solver reports values that are not finite, here and below
     def start(self, rng):
         """Random weights as in the tutorial, and biases from the data: see `start`."""
         coefs, _ = self.network.unpack(self.network.initialise(rng) * self._spread)
@@ -160,10 +160,10 @@ class Objective:
 
     @property
     def unit(self):
-        """What counts as one for each parameter: a solver that sees theta / unit is faster.
+        """The unit of each parameter. A solver that works with theta / unit is faster.
 
-        Units of a sparse code begin where their slope is small, ρ (1 - ρ) for logistic ones: what
-        reads their code needs weights that are so much larger.
+        Units of a sparse code start where their slope is small, ρ (1 - ρ) for logistic units. The
+        layer after them then needs larger weights by the inverse of this factor.
         """
         unit = self._spread
         if self.beta > 0 and not self.network.tied:
@@ -175,9 +175,9 @@ class Objective:
     @property
     @np.errstate(all="ignore")
     def _spread(self):
-        """The unit of the rows in that of each parameter, where outputs are linear in them.
+        """The power of the rows' unit in each parameter, for autoencoders with linear outputs.
 
-        Then all that a fit does without penalties is free of the unit of the rows.
+        With it, a fit without penalties does not depend on the unit of the rows.
         """
         unit = np.ones(self.network.n_params)
         if self.is_autoencoder and self.output_activation == "identity" and not self.network.tied:
@@ -215,7 +215,7 @@ class Objective:
     # -- the parts of J -----------------------------------------------------------------
 
     def _reference_code(self, coefs, intercepts):
-        """The code of the mean of the first rows: near the mean code, unless they are odd."""
+        """The code of the mean of the first rows, which is near the mean code of usual rows."""
         if not (self.variable_projection or self._is_lean):
             return None
         A, n_hidden = self._first_rows, len(self.network.sizes) - 2
@@ -226,14 +226,14 @@ class Objective:
 
     @once
     def _first_rows(self):
-        """Their mean, with the same bits in any layout."""
+        """The mean of the first rows, with the same bits in any memory layout."""
         rows = self.rows.first(64)
         if issparse(rows):
             return np.ravel(rows.mean(axis=0)).astype(self.rows.dtype, copy=False)
         return np.ascontiguousarray(rows).mean(axis=0)
 
     def _best_output(self, theta, moments, reference):
-        """Its weights and biases, kept for `expand`."""
+        """Weights and biases of the best output layer, which are kept for `expand`."""
         rounding = np.finfo(self.rows.dtype).eps
         output = solve_output(
             moments, self.rows.total_weight, reference, self.output_lam, rounding
@@ -249,7 +249,7 @@ class Objective:
         floor = float(np.finfo(self.rows.dtype).tiny) ** 0.8
         value, gradients = 0.0, []
         for sums in rates:
-            on, off = sums / sums.sum(axis=0)  # exactly one together: else rounding enters KL
+            on, off = sums / sums.sum(axis=0)  # their sum is exactly 1: no rounding enters KL
             kl, gradient = kl_sparsity(on, off, self.rho, floor)
             value += self.beta * kl
             gradients.append(self.beta * gradient / STEEPNESS[self.network.activation])
@@ -258,8 +258,8 @@ class Objective:
     def _push(self, sums, code_gradients):
         """Add the gradient of the sparsity penalty after the only pass over the rows.
 
-        It adds the same β KL' / k to the delta of every row before f', so that it can be
-        taken out of the sum: dJ/dW of the first layer gains Xᵀ(s f') times it.
+        The penalty adds the same β KL' / k to the delta of every row, before the factor f'. So it
+        can be taken out of the sum: dJ/dW of the first layer gains Xᵀ(s f') times it.
         """
         W, b = self.layout.views(sums.gradient)
         of_W, of_b = self.network.hidden.views(sums.slopes)
@@ -269,7 +269,7 @@ class Objective:
     # -- the passes over the rows ------------------------------------------------------------
 
     def _lean_sums(self, coefs, intercepts, push, moments, reference):
-        """The loss and its gradient as in `lean`; None where the last pass must tell."""
+        """The loss and its gradient as in `lean`, or None if the last pass is needed."""
         if not self._is_lean:
             return None
         *coefs, W = coefs
@@ -293,14 +293,14 @@ class Objective:
 
     @once
     def _keeps(self):
-        """How many arrays for each hidden layer stay from the first pass to the second."""
+        """The number of arrays per hidden layer that stay from the first pass to the second."""
         two_passes = self.beta > 0 or self.variable_projection or self._is_lean
         n_arrays = 3 if self._is_lean and self.network.tied else 2
         return two_passes and self.rows.keeps(self.network, n_arrays) and n_arrays
 
     @once
     def _code_pass(self):
-        """The pass before that of the loss; None where one pass will do."""
+        """The pass before the loss pass; None if one pass is enough."""
         rated, solved, lean = self.beta > 0, self.variable_projection, self._is_lean
         if self._loss_pass.only or not (rated or solved or lean):
             return None

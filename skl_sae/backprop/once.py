@@ -4,8 +4,8 @@
 class once:
     """`functools.cached_property` without the lock that it takes before Python 3.12.
 
-    All objects of a class share that lock: one that waits for dask while it holds it stops the
-    others, which fill the threads that dask would need to go on.
+    All objects of a class share that lock. If one of them holds it and waits for dask, the others
+    wait too, in the very threads that dask needs to go on.
     """
 
     def __init__(self, function):
@@ -15,7 +15,7 @@ class once:
         self.name = name
 
     def __get__(self, instance, owner=None):
-        """The value, which from now on hides this property."""
+        """Compute the value, and store it under the same name, where it hides this property."""
         if instance is None:
             return self
         value = vars(instance)[self.name] = self.function(instance)

@@ -1,6 +1,7 @@
-"""What rows add to the sums: the pass for their codes, and the pass for their loss.
+"""The passes over the rows: one for their codes, and one for their loss.
 
-Both are functions of blocks and of the weights; `rows` says where the rows lie and who adds up.
+They are functions of blocks and of the weights. `rows` decides where the rows lie and which thread
+adds them up.
 """
 
 from dataclasses import dataclass
@@ -15,15 +16,15 @@ from .projection import Moments
 
 
 class CodeSums(NamedTuple):
-    """What must be known of all codes before the gradient of one row.
+    """Sums over all codes that the gradient of each row needs.
 
     Attributes
     ----------
     rates : list of ndarray of shape (2, n_units)
-        For each hidden layer, with a sparsity penalty, the sums of both sides of its units.
+        With a sparsity penalty, the sums of both sides of the units of each hidden layer.
     moments : Moments or tuple
-        With variable projection, what determines the best output layer; for lean passes what
-        determines the loss; else empty.
+        Sums that determine the best output layer (variable projection) or the loss (lean
+        passes). Otherwise empty.
     """
 
     rates: list
@@ -38,11 +39,12 @@ class LossSums(NamedTuple):
     loss : ndarray of shape ()
         The sum of the losses.
     gradient : ndarray of shape (n,)
-        That by every weight and bias, tied ones twice: see `Network.views`.
+        The gradient by every weight and bias, with tied ones twice: see `Network.views`.
     rates : list of ndarray of shape (2, n_units)
-        As in `CodeSums`, where this is the only pass; else empty.
+        As in `CodeSums` if this is the only pass; otherwise empty.
     slopes : ndarray of shape (n,) or tuple
-        There Xᵀ(s f') and the sum of s f', in the layout of the hidden layer; else empty.
+        Xᵀ(s f') and the sum of s f', in the layout of the hidden layer, if this is the only
+        pass; otherwise empty.
     """
 
     loss: np.ndarray
@@ -60,12 +62,12 @@ class CodePass:
     network : Network
         Layer sizes and hidden activation.
     rated, solved : bool
-        Whether the sparsity penalty, and the best output layer, are asked for.
+        Whether the sums for the sparsity penalty, and for the best output layer, are needed.
     keeps : int
-        How many arrays for each hidden layer stay in memory for the next pass: none, activations
-        and slopes, or the products A W besides.
+        Number of arrays for each hidden layer that stay in memory for the next pass: 0, 2 for
+        activations and slopes, or 3 with the products A W.
     lean : bool, default=False
-        Whether the next pass is that of `lean`.
+        Whether the next pass is a `lean.LeanPass`.
     """
 
     network: Network
@@ -120,10 +122,10 @@ class LossPass:
     solved : bool
         Whether the output layer is the best one, so that J is a function of the others.
     keeps : int
-        What the first pass has kept: see `CodePass`.
+        Number of arrays that the first pass has kept: see `CodePass`.
     only : bool
-        Whether there was no first pass although there is a sparsity penalty, which is
-        then added afterwards.
+        Whether there is a sparsity penalty but no first pass. The penalty is then added
+        afterwards.
     """
 
     network: Network
@@ -179,7 +181,7 @@ class LossPass:
 
 
 def kept_codes(step, block, coefs, intercepts):
-    """What `codes` returned in the first pass, or returns now if it was not kept."""
+    """The result of `codes`: kept from the first pass, or computed now."""
     if not step.keeps:
         return codes(step.network, block, coefs, intercepts, step.only)
     outputs, slopes, *_ = block.kept
@@ -187,7 +189,7 @@ def kept_codes(step, block, coefs, intercepts):
 
 
 class ValueSums(NamedTuple):
-    """The sum of the losses, and as in `CodeSums` those for the mean code."""
+    """The sum of the losses, and the sums for the mean code as in `CodeSums`."""
 
     loss: np.ndarray
     rates: list
@@ -195,7 +197,7 @@ class ValueSums(NamedTuple):
 
 @dataclass(frozen=True)
 class ValuePass:
-    """The only pass where no gradient is asked for; its parameters are those of the others."""
+    """The only pass if no gradient is needed; it has the parameters of the other passes."""
 
     network: Network
     loss: str
@@ -224,7 +226,7 @@ class ValuePass:
 
 
 def codes(network, block, coefs, intercepts, rated):
-    """Input and activations of the hidden layers, their slopes and, if asked, sums for rates."""
+    """Input and activations of the hidden layers, their slopes and, if rated, sums for rates."""
     outputs, slopes, *raws = block.kept or block.work.hidden
     s = block.weights if rated else None
     A, rates = forward(block.X, coefs, intercepts, network.activation, outputs, slopes, *raws, s=s)

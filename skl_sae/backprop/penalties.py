@@ -21,7 +21,7 @@ def weight_decay(coefs, lam, out=None):
     value : float
     gradient : list of ndarray of shape (n_in, n_out)
     """
-    lams = np.broadcast_to(lam, len(coefs)).tolist()  # as Python's floats they keep float32
+    lams = np.broadcast_to(lam, len(coefs)).tolist()  # Python floats keep float32 arrays float32
     value = 0.5 * sum(lam * float(np.vdot(W, W)) for lam, W in zip(lams, coefs))
     out = [None] * len(coefs) if out is None else out
     return value, [np.multiply(W, lam, out=G) for lam, W, G in zip(lams, coefs, out)]
@@ -35,13 +35,13 @@ def kl_sparsity(on, off, rho, floor=0.0):
     Parameters
     ----------
     on, off : ndarray of shape (n_units,)
-        The mean code ρ̂ and 1 - ρ̂, each summed on its own: near saturation the second
-        is lost in the rounding of the first.
+        The mean code ρ̂ and 1 - ρ̂, each summed separately. Near saturation rounding would lose
+        1 - ρ̂.
     rho : float
         Target mean code, between 0 and 1.
     floor : float
-        Below it ``on`` or ``off`` counts as ``floor``, and the gradient of that term is
-        zero: value and gradient are cut together.
+        If ``on`` or ``off`` is below it, it counts as ``floor``, and the gradient of its term is
+        zero. So value and gradient agree.
 
     Returns
     -------

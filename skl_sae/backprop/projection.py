@@ -1,14 +1,14 @@
 r"""Variable projection: the output layer that is best for given hidden layers.
 
-Where the output is linear and the loss squared, the objective is quadratic in the last
-weights W and biases b. With the code a of the last hidden layer, its mean ā and the mean
-target ȳ, its minimum is a ridge regression with a free intercept::
+If the output is linear and the loss is the squared error, the objective is quadratic in the last
+weights W and biases b. Let a be the code of the last hidden layer, ā its mean and ȳ the mean
+target. Then the minimum is a ridge regression with a free intercept::
 
     (C_aa + λ I) W = C_ay        C_aa = mean (a - ā)ᵀ(a - ā),   C_ay = mean (a - ā)ᵀ(y - ȳ)
     b = ȳ - ā W
 
-What is left is a function of the hidden layers alone. Its gradient is the ordinary one at
-that solution, because the derivative by the output layer is zero there (Golub and Pereyra
+The objective at this minimum is a function of the hidden layers alone. Its gradient is the
+ordinary gradient there, because the derivative by the output layer is zero (Golub and Pereyra
 1973, 2003).
 """
 
@@ -21,8 +21,8 @@ from scipy.linalg import lapack
 class Moments(NamedTuple):
     """Sums over rows that determine the output layer, each row times its weight.
 
-    Codes are taken from a reference code r near their mean: where they hardly vary, the
-    products of the codes themselves would lose what they do vary in rounding.
+    A reference code r near their mean is subtracted from the codes. If codes hardly vary, the
+    rounding of their own products would be larger than their variation.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Moments(NamedTuple):
     code_code : ndarray of shape (n_units, n_units)
         The sum of (a - r)ᵀ(a - r).
     code_target : ndarray of shape (n_units, n_outputs), or (n_units, 0)
-        The sum of (a - r)ᵀy, if anybody needs it.
+        The sum of (a - r)ᵀy, if it is needed.
     """
 
     code: np.ndarray
@@ -43,7 +43,7 @@ class Moments(NamedTuple):
 
     @classmethod
     def zeros(cls, n_units, n_outputs, crossed=True):
-        """No rows so far; ``crossed`` says whether ``code_target`` is asked for."""
+        """Sums of no rows; ``crossed`` is whether ``code_target`` is needed."""
         shapes = [n_units, n_outputs, (n_units, n_units), (n_units, n_outputs if crossed else 0)]
         return cls(*map(np.zeros, shapes))
 
@@ -97,8 +97,8 @@ def solve_output(moments, total_weight, reference, lam, rounding):
     lam : float
         Weight decay λ.
     rounding : float
-        Relative error of the sums. Directions in which the code varies less than it, and
-        that λ does not determine either, get no weight.
+        Relative error of the sums. A direction gets no weight if the code varies less than this
+        in it, and if λ does not determine it either.
 
     Returns
     -------
@@ -115,11 +115,11 @@ def solve_output(moments, total_weight, reference, lam, rounding):
 
 
 def _solve(system, right, noise):
-    """Solve a symmetric system by Cholesky, or in its directions above the noise alone."""
+    """Solve a symmetric system by Cholesky, or only in its directions above the noise."""
     if not (np.isfinite(system).all() and np.isfinite(right).all()):
         return np.full_like(right, np.nan)
     factor, failed = lapack.dpotrf(system)
-    # told that the norm of the system is 1, dpocon returns 1 / norm of its inverse
+    # given 1 as the norm of the system, dpocon returns 1 / norm of its inverse
     if not failed and lapack.dpocon(factor, 1.0)[0] > noise:
         return lapack.dpotrs(factor, right)[0]
     values, V = np.linalg.eigh(system)

@@ -1,6 +1,6 @@
-"""The rows of a fit: what they are, what a sample of them is, and sums over all of them.
+"""The rows of a fit, samples of them, and sums over all of them.
 
-`Rows` lie in memory or in a file. What lies elsewhere (dask's chunks) offers the same: `sum` a
+`Rows` lie in memory or in a file. Rows elsewhere (dask chunks) have the same interface: `sum` of a
 step over all rows, ``total_weight``, ``samples``, ``columns``, ``first``, ``some`` and ``keeps``.
 """
 
@@ -16,13 +16,13 @@ from .network import Workspace
 from .once import once
 from .start import Columns
 
-# Rows shorter than this may fill a small part only of the memory between the passes: of
-# them people have many millions, and little is computed again for each.
+# Rows shorter than this may fill only a small share of the memory between the passes. There may be
+# many millions of them, and to compute their codes again costs little.
 SHORT_ROW, SHORT_SHARE = 128, 1 / 32
 
 
 class Block(NamedTuple):
-    """Some consecutive rows, and memory for what is computed of them.
+    """Some consecutive rows, and buffers for computations on them.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Block(NamedTuple):
     s : ndarray of shape (n_rows,) or None
         Their weights.
     work : Workspace
-        Buffers for so many rows, which the next block overwrites.
+        Buffers for this many rows, which the next block overwrites.
     kept : several lists of ndarray of shape (n_rows, n_units), or None
-        Of the hidden layers activations, slopes and perhaps products A W that stay until the
+        Activations, slopes and perhaps products A W of the hidden layers, which stay until the
         next pass.
     """
 
@@ -56,8 +56,8 @@ class Rows:
     Parameters
     ----------
     X : {ndarray, LazyRows, CSR array} of shape (n_rows, n_features)
-        Input, float64 or float32: the dtype of all that is computed on the rows.
-        The sums over the rows are float64. A CSR array has no entry twice.
+        Input, float64 or float32. All computations on the rows have this dtype; the sums over
+        the rows are float64. A CSR array has no duplicate entries.
     Y : {ndarray, LazyRows} of shape (n_rows, n_outputs), default=None
         Targets; None means X itself, as in an autoencoder.
     sample_weight : ndarray of shape (n_rows,), default=None
@@ -65,14 +65,14 @@ class Rows:
     index : ndarray of int of shape (n_rows,), default=None
         The rows of X, Y and sample_weight that count; None means all.
     block_size : int, default=None
-        Rows of a block; None chooses blocks that stay in cache. It changes memory and
-        time, never a sum beyond rounding.
+        Rows of a block; None chooses blocks that stay in cache. It changes memory and time, and
+        sums only by rounding.
     n_threads : int, default=1
-        Threads that share the blocks, each calling BLAS, which should then be held to
-        one thread. It does not change a bit of a sum.
+        Threads that share the blocks. Each calls BLAS, which should then be held to one thread.
+        It does not change a bit of a sum.
     memory : float, default=2**30
-        Bytes that may keep activations from one pass over the rows to the next: see `keeps`.
-        It never changes a sum beyond rounding.
+        Bytes for activations that stay from one pass over the rows to the next: see `keeps`. It
+        changes sums only by rounding.
     """
 
     X: np.ndarray
@@ -84,17 +84,17 @@ class Rows:
     memory: float = 2**30
 
     def sum(self, step, *parameters):
-        """What a step adds up over all rows.
+        """The sums of a step over all rows.
 
         Parameters
         ----------
         step : CodePass or LossPass
-            ``step.zeros()`` are sums of no rows, nested tuples and lists of float64 arrays;
-            ``step.add(sums, blocks, *parameters)`` adds the rows of several `Block`;
-            ``step.buffers`` is the network whose buffers it needs, and ``step.keeps`` whether the
-            blocks have ``kept``.
+            ``step.zeros()`` are sums of no rows: nested tuples and lists of float64 arrays.
+            ``step.add(sums, blocks, *parameters)`` adds the rows of several `Block`.
+            ``step.buffers`` is the network whose buffers it needs. ``step.keeps`` is the number
+            of arrays in ``kept`` of the blocks.
         *parameters
-            The weights and what else the step needs.
+            The weights and other arguments of the step.
 
         Returns
         -------
@@ -126,21 +126,21 @@ class Rows:
         return replace(self, index=index if self.index is None else self.index[index])
 
     def shuffled(self, rng):
-        """The numbers of the rows that have a weight, in random order."""
+        """The indices of the rows that have a weight, in random order."""
         return shuffled(self.n_rows, self.weights, rng)
 
     def samples(self, shares, rng):
-        """Random samples of so large shares of the rows, each a part of the next larger one."""
+        """Random samples with these shares of the rows, each a part of the next larger one."""
         order = self.shuffled(rng)
-        for share in shares:  # one at a time, so that each takes its memory with it
+        for share in shares:  # one at a time, to free the memory of each before the next
             yield self.take(first_share(order, share))
 
     def first(self, n):
-        """The first n of them."""
+        """The first n rows."""
         return block_of(self.X, slice(n) if self.index is None else self.index[:n])
 
     def some(self, most):
-        """About so many of them, spread over all, as float64 with their weights."""
+        """About ``most`` rows, spread evenly over all, as float64 with their weights."""
         at = np.arange(0, self.n_rows, max(1, ceil(self.n_rows / most)))
         at = at if self.index is None else self.index[at]
         s = self.sample_weight
@@ -151,12 +151,12 @@ class Rows:
 
     @property
     def dtype(self):
-        """That of X."""
+        """The dtype of X."""
         return self.X.dtype
 
     @property
     def stay_sparse(self):
-        """Whether products with X are sparse ones."""
+        """Whether products with X are sparse."""
         return stays_sparse(self.X)
 
     @property
@@ -182,7 +182,7 @@ class Rows:
         return self._counting(self.X), Y, self.weights
 
     def columns(self, of_targets=False, limits=None):
-        """`Columns` of X, or of the targets, cut to limits before."""
+        """`Columns` of X, or of the targets, after their values are cut to limits."""
         rows = self.Y if of_targets and self.Y is not None else self.X
         with np.errstate(all="ignore"):
             return Columns.of(self._counting(rows), self.weights, limits)
@@ -193,7 +193,7 @@ class Rows:
         return rows[self.index] if issparse(rows) else LazyRows(rows, rows.dtype, self.index)
 
     # -- planned or allocated once, by the first sum ----------------------------------------
-    # Threads never ask for these: a dictionary holds no lock.
+    # The dictionary has no lock, because only the calling thread uses it.
 
     @once
     def _known(self):
@@ -219,9 +219,9 @@ class Rows:
         return self._known[step]
 
     def keeps(self, network, n_arrays=2):
-        """Whether there is memory for the activations and slopes of all rows, or more arrays.
+        """Whether there is memory for the activations and slopes of all rows, or for more arrays.
 
-        If not, what comes after the first pass computes them again.
+        If not, the next pass computes them again.
         """
         n_features, *units, _ = network.sizes
         n_bytes = n_arrays * self.n_rows * sum(units) * self.dtype.itemsize
@@ -238,12 +238,12 @@ class Rows:
 
 
 def shuffled(n_rows, s, rng):
-    """The rows that have a weight, in random order."""
+    """The indices of the rows that have a weight, in random order."""
     return rng.permutation(n_rows if s is None else np.flatnonzero(s))
 
 
 def first_share(order, share):
-    """This share of rows in random order, sorted; a smaller share is a part of a larger one."""
+    """The first share of rows in random order, sorted. A larger share contains a smaller one."""
     return np.sort(order[: ceil(share * len(order))])
 
 
@@ -257,7 +257,7 @@ def arrays(sums):
 
 
 def added(several):
-    """The sums of several lanes or chunks, added in their order, without a copy for each."""
+    """The total of the sums of several lanes or chunks, added in order, with one copy."""
     first, *others = several
     totals = _copied(first)
     for sums in others:

@@ -1,8 +1,9 @@
 """Solvers: minimise any callable ``theta -> (value, gradient)``.
 
-Nothing here knows what is minimised. `minimise` is the way in. An objective may be a function
-of some of the parameters, if it has methods ``reduce(theta)`` and ``expand(reduced)``: what
-comes in, what ``on_iteration`` sees and what comes out are all of them.
+Nothing here depends on the objective. `minimise` is the entry point. An objective may be a
+function of only some of the parameters, if it has the methods ``reduce(theta)`` and
+``expand(reduced)``. The start, the result and the argument of ``on_iteration`` always have all
+parameters.
 """
 
 from itertools import chain
@@ -22,7 +23,7 @@ SHARES = (1 / 32, 1 / 8, 1 / 2)
 STAGE_WORK = 8
 STAGE_GAIN, STAGE_PATIENCE = 0.003, 10
 
-# A gradient below this share of tol ends a run of SciPy's solvers at once.
+# A run of SciPy's solvers ends at once if the gradient is below this share of tol.
 FLAT = 1e-3
 
 # A single iteration of L-BFGS that gains less than the square of this share has converged.
@@ -37,9 +38,9 @@ def watch_nothing(so_far):
 def minimise(objective, theta0, *, solver="lbfgs", on_iteration=watch_nothing, **options):
     """Minimise ``objective`` from ``theta0``.
 
-    `Convergence` says when a run has converged. SciPy's solvers ask besides that no entry of
-    the gradient is above ``tol`` (of `Convergence.size`), which matters where that is small:
-    near a minimum values are flat to second order.
+    `Convergence` is the rule that ends a run. For SciPy's solvers every entry of the gradient must
+    also be at most ``tol`` (in units of `Convergence.size`). This matters near a minimum, where
+    values are flat to second order.
 
     Parameters
     ----------
@@ -51,9 +52,10 @@ def minimise(objective, theta0, *, solver="lbfgs", on_iteration=watch_nothing, *
         A key of `SOLVERS`.
     on_iteration : callable
         ``on_iteration(so_far) -> bool`` is called after each iteration with the `Result` that
-        the solver would return if it stopped now, with status "stopped" (of "sgd" the point it
-        has come to, not the best or the start it may go back to). Its ``theta`` and
-        ``loss_curve`` are the solver's own: copy what is to be kept. True stops the solver.
+        the solver would return if it stopped now, with status "stopped". For "sgd" it has the
+        present point, although the solver may return the best point or the start. Its ``theta``
+        and ``loss_curve`` are the solver's own arrays: copy them to keep them. True stops the
+        solver.
     **options
         Passed to the solver: see `lbfgs`, `cg`, `adam`, `sgd`.
 
@@ -90,9 +92,9 @@ def lbfgs(
 ):
     """SciPy's L-BFGS-B without bounds (Byrd, Lu, Nocedal and Zhu 1995).
 
-    It has converged by the common rule, and at once where an iteration lowers the objective by
-    next to nothing (the square of ``tol`` or of `ROUNDING`: near a minimum it is flat to
-    second order; or ``4 * eps``), or where the gradient is next to nothing.
+    A run converges by the rule of `Convergence`. It ends at once if the gradient is very small, or
+    if an iteration lowers the objective by a very small share: ``4 * eps``, or the square of
+    ``tol`` or of `ROUNDING`, because near a minimum the objective is flat to second order.
 
     Parameters
     ----------
@@ -133,8 +135,8 @@ def lbfgs(
 def _no_worse(result, objective, theta0, ftol):
     """The result of several stages with its value on all rows, or the start if that is lower.
 
-    Samples can lead away from a good start, and so can an output layer that rounding keeps
-    from the best.
+    Samples can lead away from a good start. So can an output layer that is not the best one
+    because of rounding.
     """
     start, _ = objective(theta0)
     result = result._replace(n_evaluations=result.n_evaluations + 1)
@@ -145,8 +147,8 @@ def _no_worse(result, objective, theta0, ftol):
 
 
 def _or_start(result, theta0, start, ftol):
-    """The result, or ``theta0()`` where its value ``start`` is lower: then the run has failed."""
-    if not start < result.value < np.inf:  # what is not finite `minimise` reports
+    """The result, or ``theta0()`` if its value ``start`` is lower: then the run has failed."""
+    if not start < result.value < np.inf:  # `minimise` reports values that are not finite
         return result
     message = f"the objective went from {start:.6g} to {result.value:.6g}"
     close = result.value - start <= ftol * max(1, abs(start))
@@ -155,13 +157,13 @@ def _or_start(result, theta0, start, ftol):
 
 
 def _in_stages(stages, theta, max_iter, on_iteration, run):
-    """Run the stages one after the other, each from where the last has ended.
+    """Run the stages one after the other. Each starts where the one before has ended.
 
-    ``max_iter`` counts work: an iteration on a share of the rows counts by that share. A
-    stage on a sample ends when it has done the work of `STAGE_WORK` iterations on all
-    rows, when it has used half of the work left, or when `STAGE_PATIENCE` iterations have
-    not lowered its objective by `STAGE_GAIN`: then the sample has told what it can. Where a
-    stage on all rows has converged and the next finds no lower value, that is convergence.
+    ``max_iter`` counts work: an iteration on a share of the rows counts as that share. A stage
+    on a sample ends when it has done the work of `STAGE_WORK` iterations on all rows, or has used
+    half of the work left. It also ends when `STAGE_PATIENCE` iterations have not lowered its
+    objective by `STAGE_GAIN`, because more iterations on the sample would not help. If a stage on
+    all rows has converged and the next one finds no lower value, the run has converged.
     """
     past, work, converged = Result(theta, np.nan, [], 0, "max_iter", ""), 0, False
     curve = []  # on all rows
@@ -190,7 +192,7 @@ SAMPLE = Convergence(STAGE_GAIN, STAGE_PATIENCE)
 
 
 def _stage_watch(past, share, on_iteration, stops):
-    """The ``on_iteration`` of one stage: ``stops`` keeps the answers of the whole run's."""
+    """The ``on_iteration`` of one stage; ``stops`` collects the results of the run's own."""
 
     def on_stage(so_far):
         stops.append(on_iteration(_joined(past, so_far, share)))
@@ -201,7 +203,7 @@ def _stage_watch(past, share, on_iteration, stops):
 
 
 def _joined(past, result, share):
-    """The result of a stage on this share of the rows, and of those before it."""
+    """The result of a stage on this share of the rows, joined with the stages before it."""
     return result._replace(
         loss_curve=past.loss_curve + result.loss_curve,
         n_evaluations=past.n_evaluations + result.n_evaluations,
@@ -268,21 +270,22 @@ class _ScipyRun:
             options=options,
             callback=self.after_iteration,
         )
-        # After a line search that fails `found.fun` is that of its last trial, not of `found.x`.
+        # After a failed line search `found.fun` is the value of its last trial, not of `found.x`.
         theta = self.theta_of(found.x)
         value = float(self.curve[-1] if self.curve else self.start)
-        # `found` itself is dropped: its inverse Hessian pins hundreds of megabytes. Older SciPy
-        # leaves `evaluate` in a reference cycle: else the next stage would run beside our buffers.
+        # `found` itself is dropped, because its inverse Hessian holds hundreds of megabytes. Older
+        # SciPy leaves `evaluate` in a reference cycle, which would keep our buffers alive in the
+        # next stage. So the objective is dropped too, below.
         status = "converged" if self.converged else _status(found, options, self.tol)
         message = str(found.message)
         result = Result(theta, value, self.curve, self.n_evaluations, status, message)
-        # Where trials were not finite a line search can accept a higher value.
+        # If trials were not finite, a line search can accept a higher value.
         result = _or_start(result, lambda: self._whole(theta0), self.start, self.slack)
         self.objective = self.reduce = self.expand = None
         return result
 
     def _whole(self, theta):
-        """All parameters, the best ones in place of those that are solved for."""
+        """All parameters, with the best values for those that are solved exactly."""
         return np.array(self.expand(self.reduce(theta)))
 
     def theta_of(self, x):
@@ -301,7 +304,7 @@ class _ScipyRun:
         return value / self.size, gradient
 
     def after_iteration(self, intermediate_result):
-        """Tell who watches, and stop where that stops, or where the values have converged."""
+        """Call ``on_iteration``. Stop if it returns True, or if the values have converged."""
         curve = self.curve
         curve.append(float(intermediate_result.fun) * self.size)
         theta, n_evaluations = self.theta_of(intermediate_result.x), self.n_evaluations
@@ -314,7 +317,7 @@ class _ScipyRun:
 
 
 def _status(found, options, tol):
-    """How SciPy's run has ended, in our words."""
+    """The status of `Result` for the end of SciPy's run."""
     if found.status == 99:
         return "stopped"
     at_limit = found.nit >= options["maxiter"]
@@ -322,7 +325,7 @@ def _status(found, options, tol):
         return "converged"
     if at_limit:
         return "max_iter"
-    # a line search that fails in flat country has met the rounding of the values
+    # where the gradient is small, a line search fails because of rounding
     return "converged" if abs(found.jac).max() <= tol else "failed"
 
 

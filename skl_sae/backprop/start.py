@@ -32,7 +32,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, rows, s=None, limits=None):
-        """Those of rows (a matrix of any kind), whose values are cut to ``limits`` before."""
+        """`Columns` of rows (a matrix of any kind), after their values are cut to ``limits``."""
         s = np.ones(rows.shape[0]) if s is None else s.astype(float)
         blocks, start = [], 0
         for block in chunks(rows) if issparse(rows) else chunks(rows, 2**20):
@@ -59,7 +59,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def _of_sparse(cls, block, s):
-        """The same by the entries, and by the weight of the rows that have none."""
+        """The same from the entries, and from the weight of the rows without an entry."""
         n_rows, n_columns = block.shape
         entry_weights, at = np.repeat(s, np.diff(block.indptr)), block.indices
         sums = partial(np.bincount, at, minlength=n_columns)
@@ -72,7 +72,7 @@ class Columns(NamedTuple):
         return cls(weight, origin + mean, spread / weight)
 
     def joined(self, other):
-        """Those of both (Chan, Golub and LeVeque 1979)."""
+        """The columns of both together (Chan, Golub and LeVeque 1979)."""
         weight = self.weight + other.weight
         share, apart = other.weight / weight, other.mean - self.mean
         between = share * (1 - share) * apart**2
@@ -97,12 +97,12 @@ def best_constant(loss, output_activation, columns):
     loss, output_activation : str
         A key of `losses.LOSSES`.
     columns : Columns
-        Those of the targets.
+        `Columns` of the targets.
 
     Returns
     -------
     z : ndarray of shape (n_outputs,)
-        Its raw output, inside of the range by `MARGIN`.
+        The raw output of the constant, inside of the range by `MARGIN`.
     value : float
         J₀, the mean loss of the constant itself.
     """

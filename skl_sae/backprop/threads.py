@@ -1,9 +1,9 @@
-"""Threads that help the calling one, safe with interrupts and forks.
+"""Threads that help the calling thread, safe with interrupts and forks.
 
-The executors of the standard library are not: an interrupt that comes while the calling thread
-is at one of their locks can leave it locked, and then the next to need it waits for ever. Here
-the calling thread holds no lock, and what it shares with its helpers changes by single calls
-of C, which an interrupt comes before or after.
+The executors of the standard library are not safe. If an interrupt comes while the calling thread
+acquires one of their locks, the lock can stay locked, and the next thread that needs it waits for
+ever. Here the calling thread holds no lock. The data it shares with its helpers change only by
+single calls of C, which an interrupt can't cut in two.
 """
 
 import os
@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from weakref import ref
 
-CALLER, NOBODY = object(), object()  # the calling thread, and who takes what is dropped
+CALLER, NOBODY = object(), object()  # owners: the calling thread, and none for dropped tasks
 
 
 class Helpers:
@@ -21,7 +21,7 @@ class Helpers:
     Parameters
     ----------
     n : int
-        How many; there are fewer where the system has no more, as at the exit of the interpreter.
+        Their number. There are fewer if the system gives no more, as at interpreter exit.
     """
 
     def __init__(self, n):
@@ -33,7 +33,7 @@ class Helpers:
                 self.n += 1
 
     def call(self, job):
-        """Have each call ``job()``, which may come late. A forked child has none of them."""
+        """Let each thread call ``job()``, perhaps late. A forked child has no helpers."""
         if self.process == os.getpid():
             for _ in range(self.n):
                 self.inbox.put(job)
@@ -42,16 +42,16 @@ class Helpers:
 def _work(inbox, end):
     while (job := inbox.get()) is not end:
         job()
-        job = None  # while it waits, it holds nothing
-    inbox.put(end)  # for the next of them
+        job = None  # keep no reference while waiting
+    inbox.put(end)  # for the next thread
 
 
 def share_out(run, tasks, helpers=None, drop=lambda: None):
-    """``[run(task) for task in tasks]``, where helpers take part.
+    """``[run(task) for task in tasks]``, shared with helpers.
 
-    Each thread takes the next task until none is left. The first error is raised here, an
-    interrupt too, after the others have ended; the tasks not begun are then dropped, and
-    ``drop()`` is called, which may shorten those that run.
+    Each thread takes the next task until none is left. After an error or an interrupt, tasks that
+    have not begun are dropped, and ``drop()`` is called, which may shorten the running tasks. When
+    all threads have ended, the first error is raised here.
     """
     if helpers is None:
         return [run(task) for task in tasks]
@@ -68,12 +68,12 @@ def share_out(run, tasks, helpers=None, drop=lambda: None):
         if shared.errors:
             raise shared.errors[0]
     finally:
-        shared.errors.clear()  # or the error would hold itself, and all arrays of its traceback
+        shared.errors.clear()  # break the cycle that would keep all arrays of the traceback
     return [shared.results[i] for i in range(len(tasks))]
 
 
 class _Shared:
-    """Tasks by their numbers: who has taken each, what came of it, which helpers are through."""
+    """Tasks by number: the owner and the result of each, and those that helpers have ended."""
 
     def __init__(self, run, tasks, drop):
         self.run, self.tasks, self.drop = run, tasks, drop
@@ -95,7 +95,7 @@ class _Shared:
                 self.bell.put(None)
 
     def stop(self):
-        """Drop the tasks that nobody has taken."""
+        """Drop the tasks that no thread has taken."""
         for i in range(len(self.tasks)):
             self.owners.setdefault(i, NOBODY)
         self.drop()

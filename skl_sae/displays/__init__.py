@@ -1,4 +1,4 @@
-"""Pictures of fitted estimators, in the form of scikit-learn's displays: each in a file."""
+"""Plots of fitted estimators, in the form of scikit-learn's displays. Each has its own file."""
 
 from .code import CodeDisplay
 from .components import ComponentsDisplay

@@ -1,11 +1,11 @@
-"""The activity of the units, and how many are active in a row."""
+"""The activity of each unit, and the number of active units in a row."""
 
 import numpy as np
 
 from ..diagnostics import default_threshold, describe_units, find_network
 from .shared import BLUE, GREY, ORANGE, PURPLE, RED, full_names, integers, legend_above, pyplot
 
-# How the units of each kind are drawn; the first kind that holds counts.
+# The style of each kind of unit. A unit is of the first kind that fits.
 _KINDS = {
     "saturated": {"color": ORANGE, "marker": "^"},
     "collapsed": {"color": PURPLE, "marker": "s"},
@@ -15,31 +15,31 @@ _KINDS = {
 
 
 class CodeDisplay:
-    """What a code is like: the activity of each unit, and how many are active in a row.
+    """Plot of a code: the activity of each unit, and the number of active units in a row.
 
     Parameters
     ----------
     units : dict of str to ndarray of shape (n_components,)
-        `code_diagnostics` of each unit: ``per_unit=True``.
+        The result of `code_diagnostics` with ``per_unit=True``.
     n_active : array-like of shape (n_components + 1,)
         The share of the rows in which 0, 1, 2, … units are active.
     threshold : float
         Activity above which a unit counts as active.
     rho : float, default=None
-        Sparsity target; None draws none.
+        Sparsity target; None draws no target.
 
     Attributes
     ----------
     axes_ : ndarray of shape (2,) of matplotlib Axes
-        Those of the units and of the rows.
+        The axes of the units and the axes of the rows.
     figure_ : matplotlib Figure
         The figure of these axes.
     means_ : dict of str to matplotlib Line2D
         The mean activity of the units, for each kind that occurs: "saturated",
         "collapsed", "dead", and "varying" for all others.
     spread_ : matplotlib LineCollection
-        One standard deviation to both sides of each mean, cut at zero and, for units
-        between 0 and 1, at one.
+        One standard deviation on both sides of each mean. It is cut at 0 and, for units
+        with activity between 0 and 1, at 1.
     rho_line_ : matplotlib Line2D or None
         The sparsity target.
     bars_ : matplotlib BarContainer
@@ -78,12 +78,12 @@ class CodeDisplay:
         rho_line_kw=None,
         bar_kw=None,
     ):
-        """Encode X and draw what the code is like.
+        """Encode X and draw its code.
 
         Parameters
         ----------
         estimator : SparseAutoencoder, MLPBackprop or Pipeline
-            Fitted; as in `code_diagnostics`.
+            A fitted estimator, as in `code_diagnostics`.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data. It is encoded a few rows at a time.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -91,7 +91,7 @@ class CodeDisplay:
         threshold : float, default=None
             As in `code_diagnostics`.
         ax : array-like of two matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         mean_kw : dict, default=None
             As in `plot`.
         spread_kw : dict, default=None
@@ -116,12 +116,12 @@ class CodeDisplay:
         )
 
     def plot(self, ax=None, *, mean_kw=None, spread_kw=None, rho_line_kw=None, bar_kw=None):
-        """Draw.
+        """Draw the code.
 
         Parameters
         ----------
         ax : array-like of two matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         mean_kw : dict, default=None
             Passed to `matplotlib.axes.Axes.plot` for the means of each kind.
         spread_kw : dict, default=None
@@ -139,7 +139,7 @@ class CodeDisplay:
         Raises
         ------
         ImportError
-            There is no matplotlib.
+            matplotlib is not installed.
         ValueError
             ``ax`` is not a pair of axes.
         """
@@ -158,7 +158,7 @@ class CodeDisplay:
 
     def _plot_units(self, ax, mean_kw, spread_kw, rho_line_kw):
         mean, std = self.units["mean_activation"], np.sqrt(self.units["variance"])
-        top = np.inf if np.isnan(self.units["kl"]).any() else 1  # it is no rate
+        top = np.inf if np.isnan(self.units["kl"]).any() else 1  # nan: the mean is not a rate
         low, high = np.maximum(mean - std, 0), np.minimum(mean + std, top)
         style = {"color": GREY, "alpha": 0.5, "linewidth": 1} | (spread_kw or {})
         self.spread_ = ax.vlines(np.arange(len(mean)), low, high, **style)
@@ -170,7 +170,7 @@ class CodeDisplay:
         legend_above(ax, [*self.means_.values(), self.rho_line_])
 
     def _plot_means(self, ax, mean, mean_kw):
-        size = 4 if len(mean) <= 100 else 2  # more units are less than a mark apart
+        size = 4 if len(mean) <= 100 else 2  # larger marks of more units would overlap
         self.means_ = {}
         for kind, unit in _kinds(self.units).items():
             style = {"linestyle": "", "markersize": size, "clip_on": False} | _KINDS[kind]
@@ -195,7 +195,7 @@ class CodeDisplay:
 
 
 def _kinds(units):
-    """The units of each kind that occurs; each unit is of the first that holds."""
+    """The units of each kind that occurs; each unit is of the first kind that fits."""
     tested = [kind for kind in _KINDS if kind in units]
     kinds = np.select([units[kind] for kind in tested], tested, "varying")
     return {kind: np.flatnonzero(kinds == kind) for kind in _KINDS if kind in kinds}

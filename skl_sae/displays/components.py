@@ -1,4 +1,4 @@
-"""The weights of a fitted estimator as pictures or as a heat map."""
+"""The weights of a fitted estimator, drawn as pictures or as a heat map."""
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_is_fitted
@@ -9,19 +9,19 @@ from .images import ImageDisplay, names_of_features
 
 
 class ComponentsDisplay(ImageDisplay):
-    """What each unit looks for: its weights, as pictures or as a heat map.
+    """The weights of each hidden unit, as pictures or as a heat map.
 
-    Of all inputs of length one, the one that activates a unit most is proportional to its
-    weights ([1]_). `from_estimator` takes the weights of a fitted estimator; the
-    constructor takes any array of them.
+    They show the input that each unit responds to. Among all inputs of length one, the one
+    that activates a unit most is proportional to its weights ([1]_). `from_estimator` draws
+    the weights of a fitted estimator; the constructor accepts any array of weights.
 
     Parameters
     ----------
     components : array-like of shape (n_components, n_features)
         Weights, one unit in each row.
     image_shape : tuple (height, width) or (height, width, 3), default=None
-        Shape of a picture, of which each row is the pixels in C order. None draws a heat
-        map of units and features.
+        Shape of a picture. Each row holds the pixels of one picture in C order. None draws
+        a heat map of units and features.
     feature_names : array-like of shape (n_features,), default=None
         Labels of the heat map; None numbers them.
 
@@ -34,11 +34,11 @@ class ComponentsDisplay(ImageDisplay):
     im_ : matplotlib AxesImage
         The grid of pictures, in one image, or the heat map.
     colorbar_ : matplotlib Colorbar or None
-        The colour bar; None for colour pictures, or if it was not wanted.
+        The colour bar. None for colour pictures, or with ``colorbar=False``.
 
     See Also
     --------
-    ReconstructionDisplay : What the decoder makes of the data.
+    ReconstructionDisplay : The data and their reconstructions.
     ZCAWhitening : Whitening, whose matrix turns weights into weights of pixels.
 
     References
@@ -77,16 +77,17 @@ class ComponentsDisplay(ImageDisplay):
         Parameters
         ----------
         estimator : SparseAutoencoder, MLPBackprop or Pipeline
-            Fitted. Of a network the first layer is shown, of a
-            `~sklearn.pipeline.Pipeline` the first step that is one of these: its weights
-            for the features as the step before leaves them, or, if that step is a
-            `ZCAWhitening`, for the pixels that are whitened.
+            A fitted estimator. For a network the first layer is drawn. For a
+            `~sklearn.pipeline.Pipeline` the first step of one of these classes is drawn.
+            Its weights then belong to the features that the step before gives. If that
+            step is a `ZCAWhitening`, they are turned into weights of the pixels before
+            whitening.
         image_shape : tuple (height, width) or (height, width, 3), default=None
             Shape of a picture; None draws a heat map.
         feature_names : array-like of shape (n_features,), default=None
-            Labels of the heat map; None takes those of the data frame that was fitted.
+            Labels of the heat map; None uses the names of the fitted data frame.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         shared_scale : bool, default=False
             As in `plot`.
         colorbar : bool, default=True
@@ -110,16 +111,16 @@ class ComponentsDisplay(ImageDisplay):
         return display.plot(ax, shared_scale=shared_scale, colorbar=colorbar, imshow_kw=imshow_kw)
 
     def plot(self, ax=None, *, shared_scale=False, colorbar=True, imshow_kw=None):
-        """Draw.
+        """Draw the weights.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         shared_scale : bool, default=False
-            Whether all pictures have the same scale, so that weak units are pale.
-            Otherwise each is divided by its largest weight, as in the tutorial. A heat
-            map always has one scale.
+            Whether all pictures have the same scale; weak units are then pale. Otherwise
+            each picture is divided by its largest weight, as in the tutorial. A heat map
+            always has one scale.
         colorbar : bool, default=True
             Whether to draw a colour bar.
         imshow_kw : dict, default=None
@@ -133,7 +134,7 @@ class ComponentsDisplay(ImageDisplay):
         Raises
         ------
         ImportError
-            There is no matplotlib.
+            matplotlib is not installed.
         ValueError
             ``image_shape`` or ``feature_names`` do not fit the components.
         """
@@ -152,7 +153,7 @@ class ComponentsDisplay(ImageDisplay):
 
 
 def _scaled(W, one_scale):
-    """The weights, of each unit over their largest unless all have one scale, and the limit."""
+    """The weights and their limit; without one scale each unit is divided by its largest."""
     largest = np.abs(W).max(axis=None if one_scale else 1, keepdims=True)
     largest[largest == 0] = 1
     return (W, largest.item()) if one_scale else (W * (1 / largest), 1)

@@ -1,4 +1,4 @@
-"""Which features make a row odd."""
+"""The features that make a row an anomaly."""
 
 from numbers import Integral
 
@@ -12,14 +12,15 @@ from .shared import BLUE, ORANGE
 
 
 class FeatureScoresDisplay(ImageDisplay):
-    """What each feature contributes to the score of a row: bars, or a heat map of several.
+    """The contribution of each feature to the score of a row: bars, or a heat map of rows.
 
     Parameters
     ----------
     feature_scores : array-like of shape (n_rows, n_features)
-        `SparseAutoencoderDetector.feature_scores`: negative ones make a row odd.
+        The result of `SparseAutoencoderDetector.feature_scores`. Negative contributions make
+        a row an anomaly.
     feature_names : array-like of shape (n_features,), default=None
-        Their names; None numbers them.
+        Names of the features; None numbers them.
 
     Attributes
     ----------
@@ -32,7 +33,7 @@ class FeatureScoresDisplay(ImageDisplay):
     im_ : matplotlib AxesImage or None
         The heat map of several rows.
     colorbar_ : matplotlib Colorbar or None
-        Its colour bar.
+        The colour bar of the heat map.
 
     See Also
     --------
@@ -61,16 +62,16 @@ class FeatureScoresDisplay(ImageDisplay):
         Parameters
         ----------
         estimator : SparseAutoencoderDetector or Pipeline
-            Fitted. A `~sklearn.pipeline.Pipeline` ends with the detector, and the features are
-            those that the steps before it make.
+            A fitted estimator. A `~sklearn.pipeline.Pipeline` ends with the detector, whose
+            features are the output of the steps before it.
         X : {array-like, sparse matrix} of shape (n_rows, n_features)
             The rows.
         feature_names : array-like of shape (n_features,), default=None
-            Names of the features; None takes those of the data frame that was fitted.
+            Names of the features; None uses the names of the fitted data frame.
         n_bars : int, default=15
             As in `plot`.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         bar_kw : dict, default=None
             As in `plot`.
         imshow_kw : dict, default=None
@@ -84,7 +85,7 @@ class FeatureScoresDisplay(ImageDisplay):
         Raises
         ------
         TypeError
-            The estimator is no detector.
+            The estimator is not a detector.
         """
         takes = "FeatureScoresDisplay.from_estimator takes a fitted SparseAutoencoderDetector"
         before, detector = find_step(estimator, SparseAutoencoderDetector, takes)
@@ -95,15 +96,15 @@ class FeatureScoresDisplay(ImageDisplay):
         return display.plot(ax, n_bars=n_bars, bar_kw=bar_kw, imshow_kw=imshow_kw)
 
     def plot(self, ax=None, *, n_bars=15, bar_kw=None, imshow_kw=None):
-        """Draw.
+        """Draw the contributions.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         n_bars : int, default=15
-            Of a single row the features with the largest contributions, whatever their sign,
-            have bars; that of the others together is one more.
+            For a single row, the number of features with a bar: those with the largest
+            contributions, whatever their sign. One more bar shows the sum of the others.
         bar_kw : dict, default=None
             Passed to `matplotlib.axes.Axes.barh`.
         imshow_kw : dict, default=None
@@ -117,9 +118,10 @@ class FeatureScoresDisplay(ImageDisplay):
         Raises
         ------
         ImportError
-            There is no matplotlib.
+            matplotlib is not installed.
         ValueError
-            There are more or fewer names than features, or ``n_bars`` is no count.
+            The number of names is not the number of features, or ``n_bars`` is not a positive
+            whole number.
         """
         if not isinstance(n_bars, Integral) or n_bars < 1:
             raise ValueError(f"n_bars must be a whole number above 0, not {n_bars!r}.")
@@ -154,7 +156,7 @@ class FeatureScoresDisplay(ImageDisplay):
 
 
 def _largest(scores, names, n):
-    """The contributions that are largest in size, the oddest first, and the rest as one."""
+    """The n largest contributions in size, from the lowest up, and the sum of the rest."""
     order = np.argsort(-np.abs(scores), kind="stable")
     shown, rest = order[:n], order[n:]
     shown = shown[np.argsort(scores[shown], kind="stable")]

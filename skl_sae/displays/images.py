@@ -1,4 +1,4 @@
-"""Rows of numbers as pictures, or as the lines of a heat map."""
+"""Rows of numbers drawn as pictures, or as the lines of a heat map."""
 
 from math import ceil, prod, sqrt
 from numbers import Integral
@@ -7,15 +7,16 @@ import numpy as np
 
 from .shared import integers, one_axes, pyplot
 
-# Labels of features: letters in a name, letters' size and distance of lines in points.
+# Labels of features: most letters of a name, smallest font size in points, and distance of lines
+# as a multiple of the font size.
 _LONGEST_NAME, _SMALLEST_LETTERS, _LINE_HEIGHT = 20, 6, 1.2
 
 
 class ImageDisplay:
-    """What displays of rows share; each has ``image_shape`` and ``feature_names``."""
+    """Base class of displays of rows, which have ``image_shape`` and ``feature_names``."""
 
     def _start(self, ax, n_features):
-        """Check what was given, then take axes; returns the shape, None for a heat map."""
+        """Check the parameters and set the axes; return the shape, or None for a heat map."""
         _check_names(self.feature_names, n_features)
         shape = _checked_shape(self.image_shape, n_features)
         self.ax_, self.figure_ = one_axes(ax)
@@ -23,11 +24,11 @@ class ImageDisplay:
         return shape
 
     def _draw_pictures(self, stacks, shape, limits, imshow_kw):
-        """Stacks of rows, (stacks, rows of each, features), each row one picture."""
+        """Draw stacks of rows, of shape (n_stacks, n_rows, n_features), each row as a picture."""
         low, high = limits
         n_stacks, n_rows, _ = stacks.shape
         pictures = stacks.reshape(n_stacks, n_rows, *shape)
-        if len(shape) == 3:  # imshow scales no colours; they are opaque, unlike the gaps
+        if len(shape) == 3:  # imshow does not scale colours; only the gaps are transparent
             pictures = np.insert(np.clip((pictures - low) / (high - low), 0, 1), 3, 1, axis=-1)
         columns = np.stack([_mosaic(stack, 1) for stack in pictures])
         gap = 1 if n_rows == 1 else 1 + shape[0] // 8  # wider than within a stack
@@ -52,7 +53,7 @@ class ImageDisplay:
 
 
 def names_of_features(before, network):
-    """Names of the features that the network sees, if the data had names."""
+    """Names of the network's input features, or None if the data had no names."""
     if before is None:
         return getattr(network, "feature_names_in_", None)
     try:
@@ -85,7 +86,7 @@ def _checked_shape(shape, n_features):
 
 
 def _mosaic(pictures, n_columns, gap=1):
-    """Pictures, (n, height, width) or (n, height, width, 4), in one; gaps show nothing."""
+    """Join pictures, (n, height, width) or (n, height, width, 4), into one with empty gaps."""
     n, height, width, *colours = pictures.shape
     n_lines = ceil(n / n_columns)
     nothing = [1, 1, 1, 0] if colours else np.nan  # transparent
@@ -96,7 +97,7 @@ def _mosaic(pictures, n_columns, gap=1):
 
 
 def _name_features(ax, names, n_features):
-    """Names below the columns: in smaller letters, or only some, where room is short."""
+    """Name the columns; if there is little room, use smaller letters or name only some."""
     if names is None:
         ax.set_xlabel("feature")
         integers(ax.xaxis)
@@ -104,7 +105,7 @@ def _name_features(ax, names, n_features):
     short = [_shortened(str(name)) for name in names]
     width, height = 72 / ax.figure.dpi * ax.get_window_extent().size  # in points
     beside = width / n_features / _LINE_HEIGHT
-    # The longest name may take a third of the height; letters are about 0.55 of their size wide.
+    # The longest name may fill a third of the height; letters are about 0.55 of their size wide.
     below = height / 3 / (0.55 * max(map(len, short)))
     usual = pyplot().rcParams["font.size"]
     size = float(np.clip(min(beside, below), min(_SMALLEST_LETTERS, usual), usual))

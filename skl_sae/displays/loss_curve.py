@@ -13,18 +13,18 @@ _SOLVED = "all rows, output solved"
 
 
 class LossCurveDisplay:
-    """How the objective fell during a fit, stage by stage.
+    """Curve of the objective during a fit, stage by stage.
 
-    On growing samples the first stages minimise J of a sample of the rows, which is not
-    comparable with J of all rows: each stage is a line of its own, and the legend says of
-    what.
+    With growing samples the first stages minimise J of a sample of the rows, which can't be
+    compared with J of all rows. So each stage has a line of its own, with an entry in the
+    legend.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_iter,)
         J after each iteration.
     stage_lengths : array-like of shape (n_stages,), default=None
-        Iterations of each stage; None means one stage.
+        Number of iterations in each stage; None means one stage.
     stage_shares : array-like of shape (n_stages,), default=None
         Share of the rows that each stage ran on; None means all rows.
     validation_scores : array-like of shape (n_iter,), default=None
@@ -47,11 +47,12 @@ class LossCurveDisplay:
     validation_line_ : matplotlib Line2D or None
         The validation score.
     best_ : matplotlib Line2D or None
-        A mark at the best validation score: with early stopping that of the weights kept.
+        A mark at the best validation score. With early stopping the weights kept have this
+        score.
 
     See Also
     --------
-    SparseAutoencoder : Its attributes ``loss_curve_``, ``stage_lengths_``.
+    SparseAutoencoder : See its attributes ``loss_curve_`` and ``stage_lengths_``.
 
     Examples
     --------
@@ -84,9 +85,10 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : SparseAutoencoder, MLPBackprop or Pipeline
-            Fitted. Of a `~sklearn.pipeline.Pipeline` the first step that is one of these.
+            A fitted estimator. In a `~sklearn.pipeline.Pipeline` the first step of one of
+            these classes is drawn.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         line_kw : dict, default=None
             As in `plot`.
         validation_line_kw : dict, default=None
@@ -109,12 +111,12 @@ class LossCurveDisplay:
         return display.plot(ax, line_kw=line_kw, validation_line_kw=validation_line_kw)
 
     def plot(self, ax=None, *, line_kw=None, validation_line_kw=None):
-        """Draw.
+        """Draw the curve.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         line_kw : dict, default=None
             Passed to `matplotlib.axes.Axes.plot` for each stage.
         validation_line_kw : dict, default=None
@@ -128,9 +130,9 @@ class LossCurveDisplay:
         Raises
         ------
         ImportError
-            There is no matplotlib.
+            matplotlib is not installed.
         ValueError
-            The lengths do not fit together.
+            The lengths of the parameters do not fit together.
         """
         curve = np.asarray(self.loss_curve, dtype=float)
         lengths, shares = self._stages(len(curve))
@@ -167,7 +169,7 @@ class LossCurveDisplay:
         values = getattr(self, name)
         if values is not None and len(values) != n_iter:
             raise ValueError(
-                f"{name} has {len(values)} values, but loss_curve {n_iter}: "
+                f"{name} has {len(values)} values, but loss_curve has {n_iter}: "
                 "give one for each iteration."
             )
         return np.asarray([] if values is None else values, dtype=float)
@@ -199,7 +201,7 @@ class LossCurveDisplay:
 
 
 def _labels(shares):
-    """What each stage minimises; of two on all rows the first solves the output layer."""
+    """Labels of the stages; the first of two stages on all rows solves the output layer."""
     labels = [_label(share) for share in shares]
     if labels.count("all rows") == 2:
         labels[labels.index("all rows")] = _SOLVED
@@ -221,11 +223,11 @@ def _shade(share):
     """The smaller the sample, the paler the line."""
     from matplotlib.colors import to_rgb
 
-    # White in the colour: at most 0.65, that the line is seen, and for any sample at least 0.3.
+    # White in a sample's colour: at most 0.65, to keep the line visible, and at least 0.3.
     pale = 0 if share == 1 else 0.65 - 0.35 * share**0.5
     return tuple(pale + (1 - pale) * c for c in to_rgb(BLUE))
 
 
 def _is_steep(curve):
-    """Whether a logarithmic axis fits: below a factor of about five it has hardly a tick."""
+    """Whether a logarithmic axis fits. Below a factor of about five it has hardly any ticks."""
     return len(curve) and 0 < 5 * curve.min() < curve.max()

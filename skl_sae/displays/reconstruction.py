@@ -1,4 +1,4 @@
-"""Rows of the data and their reconstructions."""
+"""Rows of the data drawn with their reconstructions."""
 
 from numbers import Integral
 
@@ -11,7 +11,7 @@ from .images import ImageDisplay, names_of_features
 
 
 class ReconstructionDisplay(ImageDisplay):
-    """Rows of the data over what the decoder makes of them.
+    """Rows of the data above their reconstructions.
 
     Parameters
     ----------
@@ -20,8 +20,8 @@ class ReconstructionDisplay(ImageDisplay):
     reconstructions : array-like of shape (n_rows, n_features)
         Their reconstructions.
     image_shape : tuple (height, width) or (height, width, 3), default=None
-        Shape of a picture, of which each row is the pixels in C order. None draws a heat
-        map, each row over its reconstruction.
+        Shape of a picture. Each row holds the pixels of one picture in C order. None draws
+        a heat map, with each row above its reconstruction.
     feature_names : array-like of shape (n_features,), default=None
         Labels of the heat map; None numbers them.
 
@@ -32,7 +32,7 @@ class ReconstructionDisplay(ImageDisplay):
     figure_ : matplotlib Figure
         The figure of these axes.
     im_ : matplotlib AxesImage
-        All of them, in one image.
+        All rows and reconstructions, in one image.
     colorbar_ : matplotlib Colorbar or None
         The colour bar of a heat map.
 
@@ -72,20 +72,20 @@ class ReconstructionDisplay(ImageDisplay):
         Parameters
         ----------
         estimator : SparseAutoencoder or Pipeline
-            Fitted. Of a `~sklearn.pipeline.Pipeline` the first step that is a
+            A fitted estimator. In a `~sklearn.pipeline.Pipeline` the first
             `SparseAutoencoder` reconstructs. Pictures are in the units of X if the steps
-            before it have an ``inverse_transform``; otherwise, and in a heat map, rows
-            are shown as these steps leave them.
+            before it have an ``inverse_transform``. Otherwise, and in a heat map, rows are
+            drawn as these steps transform them.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Data.
         n_rows : int, default=10
-            Number of rows shown, from the first on: choose others by ``X[rows]``.
+            Number of rows to draw, from the first on. To choose others, pass ``X[rows]``.
         image_shape : tuple (height, width) or (height, width, 3), default=None
             Shape of a picture; None draws a heat map.
         feature_names : array-like of shape (n_features,), default=None
-            Labels of the heat map; None takes those of the data frame that was fitted.
+            Labels of the heat map; None uses the names of the fitted data frame.
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         imshow_kw : dict, default=None
             As in `plot`.
 
@@ -114,12 +114,12 @@ class ReconstructionDisplay(ImageDisplay):
         return display.plot(ax, imshow_kw=imshow_kw)
 
     def plot(self, ax=None, *, imshow_kw=None):
-        """Draw; the colours span the range of the originals.
+        """Draw the rows. The colours span the range of the originals.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+            Where to draw; None makes a new figure.
         imshow_kw : dict, default=None
             Passed to `matplotlib.axes.Axes.imshow`.
 
@@ -131,7 +131,7 @@ class ReconstructionDisplay(ImageDisplay):
         Raises
         ------
         ImportError
-            There is no matplotlib.
+            matplotlib is not installed.
         ValueError
             Shapes do not fit together.
         """
@@ -161,7 +161,7 @@ class ReconstructionDisplay(ImageDisplay):
 
 
 def _reconstruct(before, sae, X, back):
-    """Rows and their reconstructions: back in the units of X, if that can be."""
+    """Rows and their reconstructions, with ``back`` in the units of X where possible."""
     if before is None:
         return X, sae.inverse_transform(sae.transform(X))  # sparse rows too
     inner = before.transform(X)

@@ -1,4 +1,4 @@
-"""What all displays need of matplotlib, which is imported at the first drawing."""
+"""Helpers for matplotlib that all displays use. matplotlib is imported at the first drawing."""
 
 # Colours that the colour-blind tell apart (M. Okabe and K. Ito, "Color universal design", 2008).
 BLUE, ORANGE, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#D55E00", "#AA4499", "#777777"
@@ -15,7 +15,7 @@ def pyplot():
 
 
 def one_axes(ax):
-    """Axes to draw on, new ones for None, and their figure."""
+    """The axes to draw on, new ones for None, and their figure."""
     plt = pyplot()
     if ax is None:
         _, ax = plt.subplots(layout="compressed")  # bars as high as the pictures beside them
@@ -23,7 +23,7 @@ def one_axes(ax):
 
 
 def full_names(kw):
-    """Keywords of a line under their full names, so that they replace ours."""
+    """Keywords of a line with their full names, under which they override our defaults."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
@@ -38,7 +38,7 @@ def integers(axis):
 
 
 def legend_above(ax, artists):
-    """A legend that hides no data, of those artists that are not None."""
+    """A legend above the axes, where it hides no data, of the artists that are not None."""
     artists = [artist for artist in artists if artist is not None]
     if artists:
         columns = 2 if len(artists) == 4 else 3  # two lines of two, not three and one
