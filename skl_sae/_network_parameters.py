@@ -192,7 +192,7 @@ Notes
 -----
 Weights start as U(-r, r), r² = 6 / (n_in + n_out + 1), as in [1]_. Biases start from the
 data. The output starts at its best constant. With ``beta > 0`` each hidden unit starts at
-the mean activation ρ; otherwise hidden biases start at 0.
+the mean activation ρ; otherwise every hidden unit starts at a raw output of 0 for the mean row.
 
 Integer sample weights give the same result as repeated rows. For data in memory of up to
 100,000 rows and 64 MiB, the two fits agree to the last bit, and the order of the rows does
