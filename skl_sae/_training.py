@@ -147,7 +147,7 @@ def _own_options(objective, rng, options):
         if options.solver == "sgd":
             own["momentum"] = options.momentum
         else:
-            own["unit"] = objective.unit
+            own["coordinates"] = objective.coordinates
         if options.batch_size is None:
             return own
         batches = Batches(objective, options.batch_size, rng, options.shuffle)

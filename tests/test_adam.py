@@ -24,6 +24,7 @@ from skl_sae._training import LEAST_EPOCHS, MOST_EPOCHS, epochs
 from skl_sae.backprop import batches as engine
 from skl_sae.backprop.batches import Batches
 from skl_sae.backprop.blocks import LazyRows
+from skl_sae.backprop.coordinates import Coordinates
 from skl_sae.backprop.descent import WARM_UP, Adam, Nesterov, annealed, rate_on_trial
 from skl_sae.backprop.solvers import minimise
 
@@ -163,20 +164,30 @@ def test_steps_of_adam_are_those_of_the_paper():
     assert_allclose(theta, expected, rtol=1e-5)
 
 
-def test_adam_steps_in_the_unit_of_each_parameter_and_by_pieces(monkeypatch):
-    noise, unit = np.random.default_rng(0), np.array([1.0, 2, 4, 8, 16])
-    gradients, thetas = noise.normal(size=(9, 5)), np.zeros((3, 5))
-    whole, scaled = Adam(thetas[0], 1.0), Adam(thetas[1], 1.0, unit=unit)
+def test_adam_steps_in_pieces(monkeypatch):
+    gradients, thetas = np.random.default_rng(0).normal(size=(9, 5)), np.zeros((2, 5))
+    whole = Adam(thetas[0], 1.0)
     monkeypatch.setattr(Adam, "PIECE", 2)
-    pieces = Adam(thetas[2], 1.0)
+    pieces = Adam(thetas[1], 1.0)
     for gradient in gradients:
         whole(thetas[0], gradient, 0.1)
-        scaled(thetas[1], gradient, 0.1)
         monkeypatch.setattr(Adam, "PIECE", 2)
-        pieces(thetas[2], gradient, 0.1)
+        pieces(thetas[1], gradient, 0.1)
         monkeypatch.undo()
-    assert_array_equal(thetas[1], thetas[0] * unit)
-    assert_array_equal(thetas[2], thetas[0])
+    assert_array_equal(thetas[1], thetas[0])
+
+
+def test_adam_steps_in_its_coordinates():
+    """A step of a in x = theta / unit is a step of a unit in theta."""
+    unit, start = np.array([1.0, 2, 4]), np.array([1.0, -1, 2])
+    options = {"solver": "adam", "learning_rate": 0.1, "max_iter": 1, "tol": 0}
+    found = minimise(
+        lambda theta: (float(theta @ theta), 2 * theta),
+        start,
+        coordinates=Coordinates(unit=unit),
+        **options,
+    )
+    assert_allclose(found.theta, start - 0.1 * unit * np.sign(start), rtol=1e-7)
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
@@ -289,7 +300,7 @@ def test_partial_fits_go_on_over_pickles_as_one_run(solver, batch_size):
     objective, _ = clone(estimator)._prepare(X, y)
     theta = objective.start(rng())
     options = {"learning_rate": 0.02, "max_iter": 4, "tol": 0, "baseline": objective.baseline}
-    options |= {"unit": objective.unit} if solver == "adam" else {"momentum": 0.9}
+    options |= {"coordinates": objective.coordinates} if solver == "adam" else {"momentum": 0.9}
     if batch_size:
         options["batches"] = Batches(objective, batch_size, rng(), shuffle=False)
     expected = minimise(objective, theta, solver=solver, **options)

@@ -91,7 +91,7 @@ ALONE = {
 }
 # The solvers know nothing of networks.
 ABOVE = {
-    "backprop.descent": {"backprop.endings"},
+    "backprop.descent": {"backprop.coordinates", "backprop.endings"},
     "backprop.solvers": {"backprop.coordinates", "backprop.endings", "backprop.descent"},
 }
 

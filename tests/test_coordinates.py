@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 
 from skl_sae import MLPBackpropRegressor, SparseAutoencoder
 from skl_sae.backprop.coordinates import Coordinates
@@ -66,7 +67,7 @@ def test_without_origins_nothing_but_the_unit_changes():
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_hidden_units_are_centred_where_their_code_starts(tied):
-    X = np.random.default_rng(0).normal(size=(50, 4)) + [0, 1, 2, 3]
+    X = np.random.default_rng(0).normal(np.arange(4.0), size=(50, 4))
     objective = Objective(Network((4, 3, 4), "tanh", tied), Rows(X), beta=1.0, rho=0.2)
     mean, code = objective.coordinates.origins
     assert_allclose(mean, X.mean(axis=0))
@@ -95,6 +96,7 @@ def test_rows_that_are_moved_take_the_same_way(estimator, solver):
     X = load_iris().data - load_iris().data.mean(axis=0)
     arguments = [X[:, 0]] if isinstance(estimator, MLPBackpropRegressor) else []
     estimator.set_params(solver=solver, max_iter=15, tol=0, random_state=0)
-    with pytest.warns(Warning):  # 15 iterations are few
-        curves = [estimator.fit(rows, *arguments).loss_curve_ for rows in (X, X + [5, -3, 2, 9])]
+    moved = X + np.array([5, -3, 2, 9])
+    with pytest.warns(ConvergenceWarning):  # 15 iterations are few
+        curves = [estimator.fit(rows, *arguments).loss_curve_ for rows in (X, moved)]
     assert_allclose(*curves, rtol=1e-6)

@@ -11,7 +11,7 @@ and its minima are the same, and the way to them is shorter.
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg.blas import dger
+from scipy.linalg.blas import dger, sger
 
 
 class Coordinates(NamedTuple):
@@ -52,12 +52,19 @@ class Coordinates(NamedTuple):
 
     def gradient(self, gradient):
         """The gradient by the solver's vector: dJ/dW - m dJ/db, in its units."""
+        ger = sger if gradient.dtype == np.float32 else dger
         for W, b, m in self._centred(gradient):
             if W.flags.c_contiguous:
-                dger(-1.0, b, m, a=W.T, overwrite_a=1)  # in place
+                ger(-1.0, b, m, a=W.T, overwrite_a=1)  # in place
             else:
-                dger(-1.0, m, b, a=W, overwrite_a=1)
+                ger(-1.0, m, b, a=W, overwrite_a=1)
         return gradient * self.unit
+
+    def astype(self, dtype):
+        """The same in another precision."""
+        unit = self.unit.astype(dtype) if np.ndim(self.unit) else self.unit
+        origins = (None if m is None else m.astype(dtype) for m in self.origins)
+        return self._replace(unit=unit, origins=tuple(origins))
 
     def _centred(self, flat):
         """Views of the weights and biases of each layer that has an origin, and that."""
@@ -65,3 +72,40 @@ class Coordinates(NamedTuple):
             return []
         layers = zip(*self.network.unpack(flat), self.origins)
         return [layer for layer in layers if layer[-1] is not None]
+
+
+PLAIN = Coordinates()  # theta itself
+
+
+class Seen(NamedTuple):
+    """An objective in these coordinates: a function of the solver's vector."""
+
+    objective: Any
+    coordinates: Coordinates
+
+    def __call__(self, x):
+        """Its value, and the gradient by x."""
+        value, gradient = self.objective(self.coordinates.theta(x))
+        return value, self.coordinates.gradient(gradient)
+
+    def value(self, x):
+        """Its value alone."""
+        theta = self.coordinates.theta(x)
+        if hasattr(self.objective, "value"):
+            return self.objective.value(theta)
+        return self.objective(theta)[0]
+
+
+class SeenBatches:
+    """Mini-batches in these coordinates, and in their own precision."""
+
+    def __init__(self, batches, coordinates):
+        self.batches, self.dtype = batches, getattr(batches, "dtype", float)
+        self.coordinates = coordinates.astype(self.dtype)
+
+    def __call__(self):
+        """Yield those of an epoch."""
+        return (Seen(batch, self.coordinates) for batch in self.batches())
+
+    def __len__(self):
+        return len(self.batches)

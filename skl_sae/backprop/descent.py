@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from .coordinates import PLAIN, Seen, SeenBatches
 from .endings import Convergence, Result
 
 # The share of a run of mini-batches in which the steps grow to full length.
@@ -71,7 +72,7 @@ def adam(
     batches=None,
     anneal=False,
     memory=None,
-    unit=None,
+    coordinates=PLAIN,
 ):
     """Adam (Kingma and Ba 2015): the mean gradient, divided by its root mean square.
 
@@ -93,17 +94,25 @@ def adam(
         Whether the steps grow at first and shrink to zero by the last epoch: see `annealed`.
     memory : tuple, default=None
         `Result.memory` of the run that this one continues.
-    unit : ndarray of shape (n_params,), default=None
-        The unit of each parameter, and so of its steps. None means 1.
+    coordinates : Coordinates
+        In which it takes its steps.
 
     Returns
     -------
     Result
-        As for `sgd`.
+        As of `sgd`.
     """
-    theta, rule = theta0.astype(_dtype(batches)), Convergence(tol, patience, baseline)
-    update, rate = Adam(theta, rule.size, memory, unit), _rate(learning_rate, anneal, max_iter)
-    return _descend(objective, theta, max_iter, on_iteration, rule, batches, update, rate)
+    rule, seen = Convergence(tol, patience, baseline), Seen(objective, coordinates)
+    if batches is not None:
+        batches = SeenBatches(batches, coordinates)
+    x = coordinates.of(theta0).astype(_dtype(batches))
+    update, rate = Adam(x, rule.size, memory), _rate(learning_rate, anneal, max_iter)
+
+    def watch(so_far):
+        return on_iteration(so_far._replace(theta=coordinates.theta(so_far.theta)))
+
+    result = _descend(seen, x, max_iter, watch, rule, batches, update, rate)
+    return result._replace(theta=coordinates.theta(result.theta))
 
 
 @np.errstate(all="ignore")  # a rate that overflows is not chosen
@@ -247,27 +256,23 @@ class Adam:
     memory : tuple of (int, ndarray, ndarray) or None
         The number of steps, the mean gradient and the mean squared gradient of the run that this
         one continues.
-    unit : ndarray of shape (n_params,) or None
-        As in `adam`.
     """
 
     MEAN, SQUARE, EPSILON = 0.9, 0.999, 1e-8
     PIECE = 2**15  # parameters at a time, whose moments stay in the cache
 
-    def __init__(self, theta, size, memory=None, unit=None):
+    def __init__(self, theta, size, memory=None):
         self.epsilon, self.scratch = self.EPSILON * size, np.empty_like(theta[: self.PIECE])
-        self.unit = None if unit is None or (unit == 1).all() else unit.astype(theta.dtype)
         self.memory = _copied(memory or (0, np.zeros_like(theta), np.zeros_like(theta)))
 
     def __call__(self, theta, gradient, rate):
         """Take a step from theta, in place."""
         n, mean, square = self.memory
         self.memory = n + 1, mean, square
-        rate *= np.sqrt(1 - self.SQUARE ** (n + 1)) / (1 - self.MEAN ** (n + 1))
+        rate = float(rate * np.sqrt(1 - self.SQUARE ** (n + 1)) / (1 - self.MEAN ** (n + 1)))
         for start in range(0, len(theta), self.PIECE):
             piece = slice(start, start + self.PIECE)
-            length = float(rate) * (1 if self.unit is None else self.unit[piece])
-            self._step(theta[piece], gradient[piece], mean[piece], square[piece], length)
+            self._step(theta[piece], gradient[piece], mean[piece], square[piece], rate)
 
     def _step(self, theta, gradient, mean, square, rate):
         step = self.scratch[: len(theta)]

@@ -11,12 +11,9 @@ from itertools import chain
 import numpy as np
 import scipy.optimize
 
-from .coordinates import Coordinates
+from .coordinates import PLAIN
 from .descent import adam, sgd
 from .endings import Convergence, Result
-
-# theta itself.
-PLAIN = Coordinates()
 
 # Growing samples: shares of the rows, and what ends a stage on a part of them.
 SHARES = (1 / 32, 1 / 8, 1 / 2)
