@@ -206,7 +206,7 @@ def test_bad_frozen_encoders():
     with pytest.raises(NotFittedError, match="frozen encoder is not fitted"):
         conv.fit(X)
     conv.set_params(encoder=FrozenEstimator(sae().fit(images(20, (4, 4)))))
-    with pytest.raises(ValueError, match=r"fitted on patches of 16 values.*have 9"):
+    with pytest.raises(ValueError, match=r"fitted on patches of 16 values.*patches of 9"):
         conv.fit(X)
     with pytest.raises(NotFittedError):
         conv.transform(X)

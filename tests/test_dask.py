@@ -597,7 +597,7 @@ def test_parameters_that_need_the_rows_in_one_place(estimator, y):
     [
         (cut(X)[:, 0], ValueError, "Expected 2D array"),
         (cut(X.astype(str)), TypeError, "NumPy arrays of numbers"),
-        (dask.delayed(X), TypeError, "arrays and dataframes are taken, not Delayed"),
+        (dask.delayed(X), TypeError, "arrays and dataframes are supported, not Delayed"),
         (cut(np.where(X > 0.89, np.nan, X)), ValueError, "Input X contains NaN"),
         (cut(X)[:0], ValueError, "X has no rows"),
         (cut(X)[:, :0], ValueError, "X has no features"),

@@ -318,7 +318,7 @@ def test_bad_input():
     with pytest.raises(NotFittedError):
         code_diagnostics(SparseAutoencoder(), X)
     search = GridSearchCV(SparseAutoencoder(2, max_iter=2), {"rho": [0.1]}, cv=2).fit(X)
-    with pytest.raises(TypeError, match="not a GridSearchCV; of a search take its best_estima"):
+    with pytest.raises(TypeError, match="not a GridSearchCV; for a search, pass its best_estima"):
         code_diagnostics(search, X)
     with pytest.raises(TypeError, match="takes a fitted SparseAutoencoder"):
         code_diagnostics(make_pipeline(MinMaxScaler()), X)

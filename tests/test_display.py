@@ -242,7 +242,7 @@ def test_loss_curve_options():
     [
         ({"stage_lengths": [1]}, "lengths must add up to the 2 values"),
         ({"stage_lengths": [1, 1], "stage_shares": [1]}, "one entry for each"),
-        ({"validation_scores": [1]}, "has 1 values, but loss_curve 2"),
+        ({"validation_scores": [1]}, "has 1 values, but loss_curve has 2"),
     ],
 )
 def test_lengths_that_do_not_fit(wrong, message):

@@ -177,10 +177,10 @@ def test_without_pretraining_nothing_is_left_of_an_earlier_one():
         ({"pretraining": MinMaxScaler()}, TypeError, "pretraining takes a SparseAutoencoder"),
         ({"pretraining": [SAE, "sae"]}, TypeError, "pretraining takes a SparseAutoencoder"),
         ({"pretraining": clone(SAE).set_params(activation="tanh")}, ValueError, "set both to"),
-        ({"lam": (0, 0.1)}, ValueError, "one of at least 0 for each of the 3"),
-        ({"lam": (0, -1, 0.1)}, ValueError, "one of at least 0 for each of the 3"),
-        ({"lam": (0, "a", 0.1)}, ValueError, "one of at least 0 for each of the 3"),
-        ({"lam": (0, np.nan, 0.1)}, ValueError, "one of at least 0 for each of the 3"),
+        ({"lam": (0, 0.1)}, ValueError, "a number of at least 0 for each of the 3"),
+        ({"lam": (0, -1, 0.1)}, ValueError, "a number of at least 0 for each of the 3"),
+        ({"lam": (0, "a", 0.1)}, ValueError, "a number of at least 0 for each of the 3"),
+        ({"lam": (0, np.nan, 0.1)}, ValueError, "a number of at least 0 for each of the 3"),
     ],
 )
 def test_bad_input(options, error, match):
