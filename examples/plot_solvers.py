@@ -74,9 +74,11 @@ def best_values(solver, start=theta0, **options):
 # best constant, and each hidden unit near its mean activation ρ. One more run of L-BFGS has the
 # same weights and biases of zero, as in the tutorial.
 
-runs = {"L-BFGS": best_values("lbfgs", unit=objective.unit)}
-runs["CG"] = best_values("cg", unit=objective.unit)
-runs["L-BFGS, biases from zero"] = best_values("lbfgs", from_zero, unit=objective.unit)
+runs = {"L-BFGS": best_values("lbfgs", coordinates=objective.coordinates)}
+runs["CG"] = best_values("cg", coordinates=objective.coordinates)
+runs["L-BFGS, biases from zero"] = best_values(
+    "lbfgs", from_zero, coordinates=objective.coordinates
+)
 for rate in (0.03, 0.1, 0.3, 1.0, 3.0):
     runs[f"gradient descent, rate {rate:g}"] = best_values("sgd", learning_rate=rate)
 

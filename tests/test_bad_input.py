@@ -1297,9 +1297,9 @@ def test_probabilities_of_infinite_scores_are_refused(loss):
 
 def test_penalties_that_overflow_are_named():
     """At the start the mean code is ρ, and the sparsity penalty nothing."""
-    with pytest.raises(ValueError, match="[Dd]ecrease lam or beta"):
+    with pytest.raises(ValueError, match=r"[Dd]ecrease lam or beta"):
         sae(lam=1e308).fit(X)
-    with pytest.warns(CollapseWarning, match="[Dd]ecrease lam or beta"):
+    with pytest.warns(CollapseWarning, match=r"[Dd]ecrease lam or beta"):
         fitted = sae(beta=1.7e308).fit(X)
     assert np.isfinite(fitted.loss_)
 

@@ -11,6 +11,7 @@ from skl_sae.backprop.coordinates import Coordinates
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
+from skl_sae.backprop.solvers import minimise
 
 NETWORKS = [
     Network((4, 3, 4)),
@@ -100,3 +101,16 @@ def test_rows_that_are_moved_take_the_same_way(estimator, solver):
     with pytest.warns(ConvergenceWarning):  # 15 iterations are few
         curves = [estimator.fit(rows, *arguments).loss_curve_ for rows in (X, moved)]
     assert_allclose(*curves, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["lbfgs", "cg", "adam"])
+def test_any_callable_can_be_seen_in_them(solver):
+    """An objective that tells nothing of its layers takes the same way."""
+    X = load_iris().data
+    objective = Objective(Network((4, 3, 4)), Rows(X), output_activation="identity", beta=1.0)
+    theta0 = objective.start(np.random.RandomState(0))
+    options = {"solver": solver, "max_iter": 5, "tol": 1e-9, "coordinates": objective.coordinates}
+    options |= {"learning_rate": 0.01} if solver == "adam" else {}
+    found, plain = (minimise(f, theta0, **options) for f in (objective, lambda t: objective(t)))
+    assert found.value < objective(theta0)[0]
+    assert_array_equal(found.theta, plain.theta)

@@ -252,7 +252,9 @@ class _ScipyRun:
         self.slack, self.size, self.tol = slack, rule.size, rule.tol
         reduce, self.expand = (getattr(objective, name, np.array) for name in ("reduce", "expand"))
         self.reduce = reduce
-        self.coordinates = coordinates.of_part(reduce, getattr(objective, "layout", None))
+        self.coordinates = coordinates.of_part(
+            reduce, getattr(objective, "layout", coordinates.network)
+        )
         self.curve, self.n_evaluations = [], 0
         self.start, self.steepness, self.converged = np.nan, np.inf, False
 
