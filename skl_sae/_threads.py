@@ -1,6 +1,8 @@
 """Holding BLAS to one thread while our own threads call it; safe with interrupts and forks."""
 
 import os
+import warnings
+from contextlib import nullcontext
 from contextvars import ContextVar, copy_context
 from functools import cache
 from threading import RLock, get_ident
@@ -89,12 +91,32 @@ class _Hold:
 
 _HOLD = _Hold()
 
+# From Python 3.14 on the module has a lock, which a child would find locked for ever if another
+# thread had it: scikit-learn takes it in each check of X.
+_WARNINGS = getattr(warnings, "_lock", nullcontext())
+
+
+def _before_fork():
+    """Hold the locks across a fork: no other thread is then within what they guard."""
+    _HOLD.lock.acquire()
+    _WARNINGS.__enter__()
+
+
+def _after_fork_in_parent():
+    _WARNINGS.__exit__(None, None, None)
+    _HOLD.lock.release()
+
+
+def _after_fork_in_child():
+    _WARNINGS.__exit__(None, None, None)
+    _HOLD.after_fork_in_child()
+
+
 if hasattr(os, "register_at_fork"):
-    # The lock is held across a fork: no other thread is then within threadpoolctl's own.
     os.register_at_fork(
-        before=lambda: _HOLD.lock.acquire(),
-        after_in_parent=lambda: _HOLD.lock.release(),
-        after_in_child=lambda: _HOLD.after_fork_in_child(),
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
     )
 
 
