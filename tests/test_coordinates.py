@@ -46,15 +46,18 @@ def test_raw_output_of_the_origin_is_the_bias_that_is_seen(network):
         assert_allclose(m @ W + b, c, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize(("dtype", "close"), [(np.float64, 1e-12), (np.float32, 1e-5)])
 @pytest.mark.parametrize("network", NETWORKS, ids=str)
-def test_gradient(network):
+def test_gradient(network, dtype, close):
     """theta is linear in x, so along any direction both gradients give the same slope."""
     rng = np.random.default_rng(1)
-    seen, gradient = coordinates(network), rng.normal(size=network.n_params)
+    seen = coordinates(network).astype(dtype)
+    gradient = rng.normal(size=network.n_params).astype(dtype)
     seen_gradient = seen.gradient(gradient.copy())
-    for direction in np.eye(network.n_params):
+    assert seen_gradient.dtype == dtype
+    for direction in np.eye(network.n_params, dtype=dtype):
         slope = gradient @ seen.theta(direction)
-        assert seen_gradient @ direction == pytest.approx(slope, rel=1e-12, abs=1e-13)
+        assert seen_gradient @ direction == pytest.approx(slope, rel=close, abs=close)
 
 
 def test_without_origins_nothing_but_the_unit_changes():

@@ -76,6 +76,28 @@ BESIDE = {"predictions": "sae.transform(few)", "fits": "clone(wide).fit(many)"}
 
 
 @forks
+def test_a_child_finds_no_lock_of_the_warnings_that_is_held():
+    """Python has that lock from 3.14 on; a thread may be in it at any fork."""
+    found = output_of("""
+from contextlib import nullcontext
+held, lock = threading.Event(), getattr(warnings, "_lock", nullcontext())
+def beside():
+    with lock:
+        held.set()
+        time.sleep(0.5)
+def work():
+    with warnings.catch_warnings():
+        assert sae.transform(few).shape == (10, 2)
+thread = threading.Thread(target=beside)
+thread.start()
+held.wait()
+print(child(work))
+thread.join()
+""")
+    assert found == "0\n"
+
+
+@forks
 @pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
 def test_children_that_are_forked_beside_other_threads(beside):
     """They inherit no lock that is held, no thread that helps, and no limit of BLAS."""

@@ -55,7 +55,7 @@ class Coordinates(NamedTuple):
         ger = sger if gradient.dtype == np.float32 else dger
         for W, b, m in self._centred(gradient):
             if W.flags.c_contiguous:
-                ger(-1.0, b, m, a=W.T, overwrite_a=1)  # in place
+                ger(-1.0, b, m, a=W.T, overwrite_a=1)  # BLAS changes W itself
             else:
                 ger(-1.0, m, b, a=W, overwrite_a=1)
         return gradient * self.unit
@@ -67,7 +67,7 @@ class Coordinates(NamedTuple):
         return self._replace(unit=unit, origins=tuple(origins))
 
     def _centred(self, flat):
-        """Views of the weights and biases of each layer that has an origin, and that."""
+        """Views of the weights and biases of each layer that has an origin, and the origin."""
         if all(m is None for m in self.origins):
             return []
         layers = zip(*self.network.unpack(flat), self.origins)
@@ -75,6 +75,11 @@ class Coordinates(NamedTuple):
 
 
 PLAIN = Coordinates()  # theta itself
+
+
+def value_of(objective):
+    """The function that gives the value of an objective without its gradient, or else with it."""
+    return getattr(objective, "value", lambda theta: objective(theta)[0])
 
 
 class Seen(NamedTuple):
@@ -90,10 +95,7 @@ class Seen(NamedTuple):
 
     def value(self, x):
         """Its value alone."""
-        theta = self.coordinates.theta(x)
-        if hasattr(self.objective, "value"):
-            return self.objective.value(theta)
-        return self.objective(theta)[0]
+        return value_of(self.objective)(self.coordinates.theta(x))
 
 
 class SeenBatches:

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from .coordinates import PLAIN, Seen, SeenBatches
+from .coordinates import PLAIN, Seen, SeenBatches, value_of
 from .endings import Convergence, Result
 
 # The share of a run of mini-batches in which the steps grow to full length.
@@ -184,8 +184,7 @@ def _on_all_rows(objective, theta, max_iter, on_iteration, rule, update, rate):
 def _by_epochs(objective, theta, max_iter, on_iteration, rule, update, rate, batches):
     """A step for each mini-batch; the values at the start and at the end are exact."""
     curve, status = [], "max_iter" if rate(max_iter) > 0 else "finished"
-    value_of = getattr(objective, "value", lambda theta: objective(theta)[0])
-    start, n_evaluations = value_of(theta.astype(float)), 1
+    start, n_evaluations = value_of(objective)(theta.astype(float)), 1
     while len(curve) < max_iter:
         value, n_batches = _epoch(theta, batches, update, rate, len(curve))
         n_evaluations += n_batches
@@ -200,7 +199,7 @@ def _by_epochs(objective, theta, max_iter, on_iteration, rule, update, rate, bat
             status = "converged"
             break
     theta = theta.astype(float)
-    value = value_of(theta)
+    value = value_of(objective)(theta)
     status = "failed" if value > start else status
     message = f"the objective went from {start:.6g} to {value:.6g}"
     return Result(theta, value, curve, n_evaluations + 1, status, message, memory=update.memory)

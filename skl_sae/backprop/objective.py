@@ -156,8 +156,8 @@ class Objective:
     def coordinates(self):
         """In which a solver that learns the curvature sees theta."""
         origins = mean_inputs(self.network, self._columns, self._rate)
-        unit = self.unit if (self.unit != 1).any() else 1.0
-        return Coordinates(self.network, unit, tuple(origins))
+        unit = self.unit
+        return Coordinates(self.network, unit if (unit != 1).any() else 1.0, tuple(origins))
 
     @property
     def unit(self):
