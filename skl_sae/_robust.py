@@ -1,9 +1,10 @@
-"""Statistics of weighted rows with outliers: quantiles, scales, a normal distribution.
+"""Statistics of weighted rows with outliers: quantiles, scales, densities.
 
 They depend only on the ratios of the weights; equal rows count as one with the sum of theirs.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,12 @@ SHRINKAGE = 0.01
 
 # Columns have a variance near one; a variance below this counts as this.
 FLOOR = 1e-12
+
+# The density of a column is linear between this many knots, from its least to its largest value.
+KNOTS = 11
+
+# Added to the number of rows at each knot, so the density is positive everywhere.
+PRIOR_ROWS = 0.5
 
 # The share of the values at each end of a column that are cut before its scale is computed.
 CUT = 0.01
@@ -135,3 +142,52 @@ def _principal(D):
     some = variances > 1e-12 * max(variances[-1], FLOOR)
     variances, U = variances[some], U[:, some]
     return variances, (U / np.sqrt(variances)).T @ D
+
+
+@dataclass(frozen=True)
+class Polygons:
+    """A frequency polygon of each column: its density divided by its largest density.
+
+    Unlike the bars of a histogram it has no steps (Scott 1985), so the rounding of a value near
+    an edge, in one unit or another, changes little.
+
+    Attributes
+    ----------
+    low : ndarray of shape (n_columns,)
+        The least value of each column.
+    step : ndarray of shape (n_columns,)
+        The distance of its knots.
+    heights : ndarray of shape (n_columns, KNOTS + 2)
+        The heights at the knots. The first and the last knot lie outside of the values.
+    """
+
+    low: np.ndarray
+    step: np.ndarray
+    heights: np.ndarray
+
+    @classmethod
+    def fit(cls, X, s):
+        """Each row counts at the two knots beside it, more at the nearer one."""
+        low, high = X.min(axis=0), X.max(axis=0)
+        step = np.where(high > low, (high - low) / (KNOTS - 1), 1)
+        flat = cls(low, step, np.zeros((X.shape[1], KNOTS + 2)))
+        left, part = flat._places(X)
+        count = partial(np.bincount, minlength=flat.heights.size)
+        near, share = left.ravel(), (s / s.mean())[:, np.newaxis]
+        rows = count(near, (share * (1 - part)).ravel()) + count(near + 1, (share * part).ravel())
+        heights = rows.reshape(flat.heights.shape) + PRIOR_ROWS
+        return cls(low, step, heights / heights.max(axis=1, keepdims=True))
+
+    def rarity(self, X):
+        """-log of the relative density at each value: 0 at the mode, never negative."""
+        left, part = self._places(X)
+        heights = self.heights.ravel()
+        below, above = heights[left], heights[left + 1]
+        return -np.log(below + part * (above - below))
+
+    def _places(self, X):
+        """The index of the knot before each value, in the flat heights, and the way to the next."""
+        with np.errstate(over="ignore"):
+            steps = np.clip((X - self.low) / self.step + 1, 0, KNOTS + 1)
+        knot = np.minimum(steps.astype(np.intp), KNOTS)
+        return knot + (KNOTS + 2) * np.arange(X.shape[1]), steps - knot

@@ -18,7 +18,7 @@ from ._compat import Interval, RealNotInt, StrOptions, fit_context
 from ._dask import by_chunks
 from ._equal_rows import MOST_BYTES, MOST_ROWS, row_keys
 from ._parameters import COUNT, NOT_NEGATIVE, SHARED, Parameter, described
-from ._robust import Gaussian, center_and_scale, quantiles
+from ._robust import Gaussian, Polygons, center_and_scale, quantiles
 from ._rollback import all_or_nothing
 from ._threads import alone, on_one_blas_thread
 from ._training import minimised
@@ -41,6 +41,9 @@ FEWEST_UNITS, MOST_UNITS = 2, 64
 
 # max_samples="auto": half of the rows, and at most this many.
 AUTO_SAMPLES = 256
+
+# Brings the measure of single values, which seldom exceeds 1, to the size of the other two.
+WEIGHT_OF_VALUES = 5
 
 # Scaled values are cut at this size, because their squares must not overflow.
 LARGEST = 1e100
@@ -98,16 +101,20 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     r"""Anomaly detector: an ensemble of small sparse autoencoders.
 
     Each member is a `SparseAutoencoder` with a linear decoder, fitted to a few rows of the
-    scaled data. It measures how unusual a row x is in two ways: by the code a(x), and by the
-    residual x - x̂, which the code does not explain. Each measure q is a squared Mahalanobis
-    distance from the member's own rows, divided by the number of columns. Up to a factor and
-    a constant, -log(1 + q) is the logarithm of a multivariate t density. The score is the
-    mean over the M members:
+    scaled data. It measures how unusual a row x is in three ways:
+
+    - q₁, the distance of its code a(x), and q₂, the distance of its residual x - x̂, which the
+      code does not explain. Both are squared Mahalanobis distances from the member's own rows,
+      divided by the number of columns.
+    - q₃, the rarity of its single values: five times the mean of -log(pⱼ(xⱼ) / max pⱼ) over
+      the features. The density pⱼ is a frequency polygon of the member's own rows with 11
+      knots ([4]_, [5]_).
+
+    A row is unusual if one of them is large. The score is the mean over the M members:
 
     .. math::
 
-        -\frac1M \sum_m \left[\log(1 + q_m(a_m(x)))
-            + \log(1 + q_m(x - \hat x_m))\right] .
+        -\frac1M \sum_m \log(1 + q_m(x)), \qquad q_m = \sqrt{{q_{{m1}}^2 + q_{{m2}}^2 + q_{{m3}}^2}} .
 
     A member does not score rows that it was fitted to. So the scores of training rows have
     the same distribution as the scores of new rows, and their quantiles are valid thresholds.
@@ -160,6 +167,9 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     .. [2] F. T. Liu, K. M. Ting and Z.-H. Zhou, "Isolation forest", ICDM 2008.
     .. [3] P. J. Rousseeuw and K. Van Driessen, "A fast algorithm for the minimum
            covariance determinant estimator", Technometrics 41 (3), 1999.
+    .. [4] M. Goldstein and A. Dengel, "Histogram-based outlier score (HBOS)", KI 2012.
+    .. [5] D. W. Scott, "Frequency polygons: theory and application", Journal of the American
+           Statistical Association 80 (390), 1985.
 
     Examples
     --------
@@ -239,7 +249,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         Returns
         -------
         ndarray of shape (n_samples,)
-            The scores, at most 0. A row with average distances has the score -2 log 2.
+            The scores, at most 0.
         """
         return self._mean(_Member.score, self._check_input(X))
 
@@ -279,16 +289,19 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     def feature_scores(self, X):
         r"""Return what each feature contributes to the score of each row.
 
-        A squared distance q = Σⱼ dⱼ (P d)ⱼ is the sum of the parts dⱼ (P d)ⱼ.
+        Each of the three measures is a sum over the features, q = Σⱼ qⱼ. Where the measure
+        is a distance q = Σⱼ dⱼ (P d)ⱼ, its terms are the qⱼ = dⱼ (P d)ⱼ.
 
-        For a residual, d = x - x̂ - μ, each part belongs to a feature. The features share
-        -log(1 + q) in proportion to their parts.
+        For a residual, d = x - x̂ - μ, each term belongs to a feature.
 
         For a code, d = (a(x) - a(x₀)) + (a(x₀) - μ), where x₀ is the centre of the data. The
         first difference is s · (x - x₀) W, where s holds the slopes of the chords of the
-        activation (the rescale rule of [1]_). So the part of feature j is
+        activation (the rescale rule of [1]_). So the term of feature j is
         (x - x₀)ⱼ (W s P d)ⱼ. The rest of q, (a(x₀) - μ) P d, comes from no feature, and all
         features share it equally.
+
+        The length of three measures is q = Σₘ (qₘ / q) qₘ. So feature j has the term
+        Σₘ (qₘ / q) qₘⱼ of it, and the features share -log(1 + q) in proportion to their terms.
 
         Parameters
         ----------
@@ -410,7 +423,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
 
 @dataclass(frozen=True)
 class _Member:
-    """An autoencoder, the distributions of its codes and residuals, and the rows it has seen.
+    """An autoencoder, the distributions of its codes, residuals and rows, and the rows' keys.
 
     Attributes
     ----------
@@ -418,6 +431,8 @@ class _Member:
         Fitted to scaled rows.
     code, residual : Gaussian
         The distributions of codes and of residuals.
+    values : Polygons
+        The density of each scaled feature.
     keys : ndarray of uint64 of shape (n_rows,)
         Keys of the rows it was fitted to, sorted.
     """
@@ -425,6 +440,7 @@ class _Member:
     autoencoder: SparseAutoencoder
     code: Gaussian
     residual: Gaussian
+    values: Polygons
     keys: np.ndarray
 
     def has_seen(self, keys):
@@ -435,14 +451,19 @@ class _Member:
     def score(self, Z):
         """The score of each row."""
         code, residual = _code_and_residual(self.autoencoder, Z)
-        of_code, of_residual = self.code.distance(code), self.residual.distance(residual)
-        return -np.log1p(of_code) - np.log1p(of_residual)
+        rarity = WEIGHT_OF_VALUES * self.values.rarity(Z).mean(axis=1)
+        q = np.stack([self.code.distance(code), self.residual.distance(residual), rarity])
+        return -np.log1p(_length(q))
 
     def feature_scores(self, Z):
         """The parts of the score: see `SparseAutoencoderDetector.feature_scores`."""
         code, residual = _code_and_residual(self.autoencoder, Z)
-        parts = _shared_out(np.multiply(*self.residual.pull(residual)))
-        return parts + _shared_out(self._of_code(Z, code))
+        rarity = WEIGHT_OF_VALUES * self.values.rarity(Z) / Z.shape[1]
+        terms = [self._of_code(Z, code), np.multiply(*self.residual.pull(residual)), rarity]
+        q = np.maximum([part.sum(axis=1, keepdims=True) for part in terms], 0)
+        length = _length(q)
+        terms = sum(part * _ratio(size, length) for part, size in zip(terms, q))
+        return -terms * _ratio(np.log1p(length), length)
 
     def _of_code(self, Z, code):
         """The parts of the code's distance; in scaled units the centre x₀ is zero."""
@@ -464,10 +485,14 @@ def _code_and_residual(sae, Z):
     return code, Z - (code @ V + c)
 
 
-def _shared_out(parts):
-    """-log(1 + q), divided in proportion to the parts of q."""
-    q = np.maximum(parts.sum(axis=1, keepdims=True), 0)
-    return -parts * np.divide(np.log1p(q), q, out=np.ones_like(q), where=q > 0)
+def _length(q):
+    """The root of the sum of squares over the first axis, without overflow."""
+    return np.hypot(np.hypot(q[0], q[1]), q[2])
+
+
+def _ratio(a, b):
+    """a / b, and 1 for 0 / 0."""
+    return np.divide(a, b, out=np.ones_like(b), where=b > 0)
 
 
 def _fitted(sae, Z, keys, weights):
@@ -478,8 +503,8 @@ def _fitted(sae, Z, keys, weights):
         rng = check_random_state(sae.random_state)
         options = sae._options(objective)
         sae._store(objective, minimised(objective, objective.start(rng), rng, options))
-        rows = _code_and_residual(sae, Z)
-        return _Member(sae, *(Gaussian.fit(part, weights) for part in rows), np.sort(keys))
+        code, residual = (Gaussian.fit(part, weights) for part in _code_and_residual(sae, Z))
+        return _Member(sae, code, residual, Polygons.fit(Z, weights), np.sort(keys))
 
     return alone(partial(on_one_blas_thread, train))
 

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from skl_sae import SparseAutoencoder, SparseAutoencoderDetector
-from skl_sae._robust import CUT, Gaussian, center_and_scale, quantiles
+from skl_sae._robust import CUT, Gaussian, Polygons, center_and_scale, quantiles
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 4)) @ RNG.normal(size=(4, 6)) + 0.3 * RNG.normal(size=(300, 6))
@@ -50,15 +50,75 @@ def distance(rows, A, s=None):
     return found
 
 
+def rarity(x, column):
+    """-log of the frequency polygon of a column at x, by loops, and 0 at the mode."""
+    knots = np.linspace(column.min(), column.max(), 11)
+    step = knots[1] - knots[0]
+    height = [0.5 + np.maximum(1 - np.abs(column - knot) / step, 0).sum() for knot in knots]
+    around = [knots[0] - step, *knots, knots[-1] + step]
+    return -np.log(np.interp(x, around, [0.5, *height, 0.5]) / max(height))
+
+
 def test_the_score_is_what_its_docstring_says(fitted):
-    scale = (NEW - fitted.center_) / fitted.scale_
-    total = np.zeros(len(NEW))
+    new = np.vstack([NEW, 3 * NEW[:10], X[:5] + 1e-9, 1e4 * NEW[:1]])
+    scale = (new - fitted.center_) / fitted.scale_
+    total = np.zeros(len(new))
     for sae, rows in zip(fitted.estimators_, fitted.estimators_samples_):
         seen = (X[rows] - fitted.center_) / fitted.scale_
-        total += np.log1p(distance(sae.transform(scale), sae.transform(seen)))
         residuals = scale - sae.predict(scale), seen - sae.predict(seen)
-        total += np.log1p(distance(*residuals))
-    np.testing.assert_allclose(fitted.score_samples(NEW), -total / 6, rtol=1e-8)
+        of_values = [[rarity(x, column) for x, column in zip(row, seen.T)] for row in scale]
+        total += np.log1p(
+            np.sqrt(
+                distance(sae.transform(scale), sae.transform(seen)) ** 2
+                + distance(*residuals) ** 2
+                + (5 * np.mean(of_values, axis=1)) ** 2
+            )
+        )
+    np.testing.assert_allclose(fitted.score_samples(new), -total / 6, rtol=1e-7)
+
+
+def test_weights_of_values_are_repetitions():
+    s = RNG.integers(1, 4, size=len(X))
+    weighted, repeated = Polygons.fit(X, s), Polygons.fit(X, np.ones(len(X)) * 7)
+    assert (weighted.heights != repeated.heights).any()
+    share = s / s.mean()
+    for j, (heights, column) in enumerate(zip(weighted.heights, X.T)):
+        knots = np.linspace(column.min(), column.max(), 11)
+        near = np.maximum(1 - np.abs(column[:, np.newaxis] - knots) / (knots[1] - knots[0]), 0)
+        expected = share @ near + 0.5
+        np.testing.assert_allclose(heights[1:-1], expected / expected.max(), rtol=1e-9)
+    np.testing.assert_array_equal(Polygons.fit(X, 8.0 * s).heights, weighted.heights)
+
+
+@pytest.mark.parametrize(
+    "column", [np.zeros(9), np.full(9, 1e100), np.r_[0, np.ones(8)], np.arange(9) * 1e-320]
+)
+def test_rarity_of_columns_at_the_edges(column):
+    values = Polygons.fit(column[:, np.newaxis], np.ones(9))
+    found = values.rarity(np.r_[column, -1e100, 1e100, 0.5][:, np.newaxis])
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+    assert found[:9].min() < 1
+    assert found[9:11].max() == pytest.approx(-np.log(0.5 / (0.5 + near_mode(column))), rel=1e-9)
+
+
+def near_mode(column):
+    """How many rows the highest knot of a column counts."""
+    knots = np.linspace(column.min(), column.max(), 11)
+    step = knots[1] - knots[0] or 1
+    return max(np.maximum(1 - np.abs(column - knot) / step, 0).sum() for knot in knots)
+
+
+def test_a_rare_value_of_a_usual_size_is_odd():
+    """A column has two values, and a third between them, near its mean."""
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.choice([-1.0, 1.0], size=300), rng.normal(size=(300, 2))])
+    odd = rows[:50].copy()
+    odd[:, 0] = 0
+    ours = detector().fit(rows[50:])
+    scores = ours.score_samples(np.vstack([rows[:50], odd]))
+    assert roc_auc_score(np.repeat([1, 0], 50), scores) > 0.9
+    assert (ours.feature_scores(odd).argmin(axis=1) == 0).mean() > 0.8
 
 
 def test_it_finds_what_an_isolation_forest_does_not():
