@@ -68,9 +68,10 @@ docs: $(VENV)/.docs
 	$(BIN)/python docs/check_pages.py build/docs
 	@echo "The first page is $(abspath build/docs/index.html)"
 
-# All tests, the slow ones too, with the oldest versions that pyproject.toml admits.
+# With the oldest versions that pyproject.toml admits, and scikit-learn's checks of default parameters.
 oldest: .venv-oldest/.test
-	.venv-oldest/$(SCRIPTS)/python $(PYTEST)
+	.venv-oldest/$(SCRIPTS)/python $(PYTEST) -m "not slow"
+	.venv-oldest/$(SCRIPTS)/python $(PYTEST) tests/test_conformance.py -k default_parameters
 
 # And with the newest Python that is installed, if it is newer than $(PYTHON), and all that is
 # newest for it. Each is run to see: a shim of pyenv may stand for one that is not there.

@@ -42,8 +42,8 @@ FEWEST_UNITS, MOST_UNITS = 2, 64
 # max_samples="auto": half of the rows, and at most this many.
 AUTO_SAMPLES = 256
 
-# Brings the measure of single values, which seldom exceeds 1, to the size of the other two.
-WEIGHT_OF_VALUES = 5
+# The weight of the single values beside code and residual; found by experiment.
+WEIGHT_OF_VALUES = 8
 
 # Scaled values are cut at this size, because their squares must not overflow.
 LARGEST = 1e100
@@ -106,15 +106,15 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     - q₁, the distance of its code a(x), and q₂, the distance of its residual x - x̂, which the
       code does not explain. Both are squared Mahalanobis distances from the member's own rows,
       divided by the number of columns.
-    - q₃, the rarity of its single values: five times the mean of -log(pⱼ(xⱼ) / max pⱼ) over
-      the features. The density pⱼ is a frequency polygon of the member's own rows with 11
-      knots ([4]_, [5]_).
+    - q₃, the rarity of its single values: the mean of -log(pⱼ(xⱼ) / max pⱼ) over the features,
+      times 8. The density pⱼ is a frequency polygon of the member's own rows with 11 knots
+      ([4]_, [5]_).
 
-    A row is unusual if one of them is large. The score is the mean over the M members:
+    The score is the mean over the M members:
 
     .. math::
 
-        -\frac1M \sum_m \log(1 + q_m(x)), \qquad q_m = \sqrt{{q_{{m1}}^2 + q_{{m2}}^2 + q_{{m3}}^2}} .
+        -\frac1M \sum_m \log(1 + q_{{m1}}(x) + q_{{m2}}(x) + q_{{m3}}(x)) .
 
     A member does not score rows that it was fitted to. So the scores of training rows have
     the same distribution as the scores of new rows, and their quantiles are valid thresholds.
@@ -289,19 +289,17 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     def feature_scores(self, X):
         r"""Return what each feature contributes to the score of each row.
 
-        Each of the three measures is a sum over the features, q = Σⱼ qⱼ. Where the measure
-        is a distance q = Σⱼ dⱼ (P d)ⱼ, its terms are the qⱼ = dⱼ (P d)ⱼ.
+        Each of the three measures is a sum over the features. The features share
+        -log(1 + q₁ + q₂ + q₃) in proportion to their terms. A squared distance Σⱼ dⱼ (P d)ⱼ has
+        the terms dⱼ (P d)ⱼ.
 
         For a residual, d = x - x̂ - μ, each term belongs to a feature.
 
         For a code, d = (a(x) - a(x₀)) + (a(x₀) - μ), where x₀ is the centre of the data. The
         first difference is s · (x - x₀) W, where s holds the slopes of the chords of the
         activation (the rescale rule of [1]_). So the term of feature j is
-        (x - x₀)ⱼ (W s P d)ⱼ. The rest of q, (a(x₀) - μ) P d, comes from no feature, and all
-        features share it equally.
-
-        The length of three measures is q = Σₘ (qₘ / q) qₘ. So feature j has the term
-        Σₘ (qₘ / q) qₘⱼ of it, and the features share -log(1 + q) in proportion to their terms.
+        (x - x₀)ⱼ (W s P d)ⱼ. The rest of the distance, (a(x₀) - μ) P d, comes from no feature,
+        and all features share it equally.
 
         Parameters
         ----------
@@ -452,18 +450,15 @@ class _Member:
         """The score of each row."""
         code, residual = _code_and_residual(self.autoencoder, Z)
         rarity = WEIGHT_OF_VALUES * self.values.rarity(Z).mean(axis=1)
-        q = np.stack([self.code.distance(code), self.residual.distance(residual), rarity])
-        return -np.log1p(_length(q))
+        return -np.log1p(self.code.distance(code) + self.residual.distance(residual) + rarity)
 
     def feature_scores(self, Z):
         """The parts of the score: see `SparseAutoencoderDetector.feature_scores`."""
         code, residual = _code_and_residual(self.autoencoder, Z)
-        rarity = WEIGHT_OF_VALUES * self.values.rarity(Z) / Z.shape[1]
-        terms = [self._of_code(Z, code), np.multiply(*self.residual.pull(residual)), rarity]
-        q = np.maximum([part.sum(axis=1, keepdims=True) for part in terms], 0)
-        length = _length(q)
-        terms = sum(part * _ratio(size, length) for part, size in zip(terms, q))
-        return -terms * _ratio(np.log1p(length), length)
+        terms = self._of_code(Z, code) + np.multiply(*self.residual.pull(residual))
+        terms += WEIGHT_OF_VALUES / Z.shape[1] * self.values.rarity(Z)
+        q = np.maximum(terms.sum(axis=1, keepdims=True), 0)
+        return -terms * np.divide(np.log1p(q), q, out=np.ones_like(q), where=q > 0)
 
     def _of_code(self, Z, code):
         """The parts of the code's distance; in scaled units the centre x₀ is zero."""
@@ -483,16 +478,6 @@ def _code_and_residual(sae, Z):
     (W, V), (b, c) = sae.coefs_, sae.intercepts_
     code = expit(Z @ W + b)
     return code, Z - (code @ V + c)
-
-
-def _length(q):
-    """The root of the sum of squares over the first axis, without overflow."""
-    return np.hypot(np.hypot(q[0], q[1]), q[2])
-
-
-def _ratio(a, b):
-    """a / b, and 1 for 0 / 0."""
-    return np.divide(a, b, out=np.ones_like(b), where=b > 0)
 
 
 def _fitted(sae, Z, keys, weights):

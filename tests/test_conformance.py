@@ -140,9 +140,9 @@ def with_checks(estimators):
     return pytest.mark.parametrize(names, list(checks), **mark.kwargs)
 
 
-# A third of them at once; the others wait for the slow tests.
+# A fifth of them at once; the others wait for the slow tests.
 UNUSUAL = [*AUTOENCODERS, *CLASSIFIERS, *REGRESSORS, *GENERIC]
-AT_ONCE = UNUSUAL[::3]
+AT_ONCE = UNUSUAL[::5]
 
 
 @with_checks([*AT_ONCE, *TRANSFORMERS, *DETECTORS])

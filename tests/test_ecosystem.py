@@ -469,7 +469,7 @@ def test_number_of_threads_does_not_change_a_bit(estimator):
 
 @each_solver
 @each_estimator
-@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("batch_size", [None, 64])
 def test_random_state_fixes_every_bit(estimator, solver, batch_size):
     make = clone(estimator).set_params(solver=solver, batch_size=batch_size, n_init=2)
     first = fit(clone(make))

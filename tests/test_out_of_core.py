@@ -201,8 +201,7 @@ def test_a_growing_sample_takes_its_rows_in_the_order_of_the_file(monkeypatch):
 # -- memory ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mapped", [False, True])
-@pytest.mark.parametrize("growing", [False, True])
+@pytest.mark.parametrize(("mapped", "growing"), [(False, True), (True, False)])
 @pytest.mark.parametrize("decoder", ["logistic", "identity"])
 def test_fit_never_converts_all_rows(mapped, growing, decoder, tmp_path):
     """In float64 they would take eight times the bytes of the file; buffers take two."""
