@@ -186,7 +186,7 @@ class Polygons:
         return -np.log(below + part * (above - below))
 
     def _places(self, X):
-        """The index of the knot before each value, in the flat heights, and the way to the next."""
+        """For each value the flat index of the knot before it, and the way to the next knot."""
         with np.errstate(over="ignore"):
             steps = np.clip((X - self.low) / self.step + 1, 0, KNOTS + 1)
         knot = np.minimum(steps.astype(np.intp), KNOTS)

@@ -77,7 +77,7 @@ def test_weights_of_values_are_repetitions():
     weighted, repeated = Polygons.fit(X, s), Polygons.fit(X, np.ones(len(X)) * 7)
     assert (weighted.heights != repeated.heights).any()
     share = s / s.mean()
-    for j, (heights, column) in enumerate(zip(weighted.heights, X.T)):
+    for heights, column in zip(weighted.heights, X.T):
         knots = np.linspace(column.min(), column.max(), 11)
         near = np.maximum(1 - np.abs(column[:, np.newaxis] - knots) / (knots[1] - knots[0]), 0)
         expected = share @ near + 0.5
