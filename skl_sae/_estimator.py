@@ -146,7 +146,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         return X, Y, sample_weight
 
     def _make_objective(self, network, X, Y, sample_weight, loss, output_activation):
-        self._refuse_pairs()
+        self._refuse_pairs(network.activation)
         get_loss(loss, output_activation)  # raises if there is no such pair
         self._check_size(network.n_params)
         objective = Objective(
@@ -180,12 +180,12 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         """The weight decay of all layers, or of each layer."""
         return self.lam
 
-    def _refuse_pairs(self):
+    def _refuse_pairs(self, activation):
         """Refuse parameters that contradict each other."""
-        if self.beta > 0 and self.activation not in STEEPNESS:
+        if self.beta > 0 and activation not in STEEPNESS:
             raise ValueError(
                 f"beta={self.beta} means a sparse code, which needs "
-                f"activation={' or '.join(map(repr, STEEPNESS))}, not {self.activation!r}; "
+                f"activation={' or '.join(map(repr, STEEPNESS))}, not {activation!r}; "
                 "set beta=0 or change the activation."
             )
         if self.growing_samples is True and self.solver != "lbfgs":

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator
 
 from ._compat import Interval
 from ._parameters import COUNT, NOT_NEGATIVE, SHARED, Parameter, choice
+from .backprop.activations import ACTIVATIONS
 from .backprop.losses import LOSSES
 
 NETWORK = SHARED | {
@@ -71,6 +72,13 @@ not decayed. λ is not divided by the number of rows; the same decay in
 Weight β ≥ 0 of the sparsity penalty ([1]_) on every hidden layer. β > 0 needs
 ``activation`` "logistic" or "tanh"."""
     ),
+    "activation": Parameter(
+        *choice(ACTIVATIONS, "auto"),
+        """\
+Activation f of the hidden layers. "auto" is "relu" for the solvers "adam" and "sgd" with
+β = 0, and "tanh" otherwise. With ``pretraining`` it is the activation of the
+autoencoders, and a fit that goes on keeps the activation that it has.""",
+    ),
     "pretraining": Parameter(
         [BaseEstimator, list, tuple, None],
         "SparseAutoencoder, FrozenEstimator or list of them",
@@ -81,8 +89,8 @@ Each hidden layer starts as the encoder of an autoencoder of the layer before it
 is set. A list has one autoencoder for each hidden layer. To use an autoencoder that is
 already fitted, perhaps to other data, wrap it in a `sklearn.frozen.FrozenEstimator`.
 After the hidden layers, the output layer is trained on the last code. Then all layers
-are trained together, which is called fine-tuning. The autoencoders must have the same
-``activation`` as the network. None starts from random weights.""",
+are trained together, which is called fine-tuning. An ``activation`` other than "auto"
+must be the one of the autoencoders. None starts from random weights.""",
     ),
     "transform_layer": Parameter(
         [Interval(Integral, None, None, closed="neither")],

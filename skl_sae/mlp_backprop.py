@@ -22,13 +22,13 @@ from ._parameters import described
 from ._rollback import all_or_nothing
 from ._targets import KINDS, Labels, Reals
 from ._tasks import without_callbacks
-from ._training import minimised
+from ._training import BY_STEPS, minimised
 from ._validation import is_dask, plain, refuse_dates
 from ._weights import exact_weights
 from .backprop.network import Network
 from .backprop.rows import Rows
 from .backprop.solvers import Result
-from .pretraining import autoencoders, pretrain
+from .pretraining import activation_of, autoencoders, pretrain
 
 # Fitted attributes of fits with validation rows.
 VALIDATED = ("validation_scores_", "validation_loss_curve_", "best_validation_score_")
@@ -78,7 +78,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         output_activation="auto",
         class_weight=None,
         scale_targets=True,
-        activation="tanh",
+        activation="auto",
         lam=5e-3,
         beta=0.0,
         rho=0.05,
@@ -387,7 +387,8 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         )
         if self.task == "regression" and not self.scale_targets:
             warn_out_of_range(Y, "y", output)
-        return self._objective_of(targets, X, Y, sample_weight, loss), targets
+        activation = self._hidden_activation(goes_on)
+        return self._objective_of(targets, X, Y, sample_weight, loss, activation), targets
 
     def _refuse_other_task(self, classes):
         """Refuse parameters that the task does not have."""
@@ -396,17 +397,27 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         if self.task == "regression" and self.class_weight is not None:
             raise ValueError("class_weight is for task='classification': pass sample_weight.")
 
-    def _objective_of(self, targets, X, Y, sample_weight, loss):
+    def _hidden_activation(self, goes_on):
+        """The activation of the hidden layers; "auto" is explained in the docstring."""
+        if self.activation != "auto":
+            return self.activation
+        if goes_on:
+            return self.activation_
+        if self.pretraining is not None:
+            return activation_of(self.pretraining, "tanh")
+        return "relu" if self.solver in BY_STEPS and self.beta == 0 else "tanh"
+
+    def _objective_of(self, targets, X, Y, sample_weight, loss, activation):
         hidden = self._hidden_sizes()
         if self.beta > 0 and not hidden:
             raise ValueError("beta > 0 needs a sparse code, but there is no hidden layer.")
         self._transform_layer(len(hidden))  # raises if there is no such layer
-        network = Network((X.shape[1], *hidden, Y.shape[1]), self.activation)
+        network = Network((X.shape[1], *hidden, Y.shape[1]), activation)
         objective = self._make_objective(
             network, X, Y, sample_weight, loss, targets.output_activation
         )
         if self.pretraining is not None:
-            autoencoders(self.pretraining, network.sizes[:-1], self.activation)  # raises if bad
+            autoencoders(self.pretraining, network.sizes[:-1], activation)  # raises if bad
         return objective
 
     def _hold_out(self, objective, targets):

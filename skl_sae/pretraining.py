@@ -53,7 +53,14 @@ def autoencoders(pretraining, sizes, activation):
     return [_autoencoder(*each, activation) for each in zip(given, pairwise(sizes))]
 
 
-def _autoencoder(given, shape, activation):
+def activation_of(pretraining, default):
+    """The activation of the first autoencoder, or the default if there is none."""
+    given = pretraining if isinstance(pretraining, (list, tuple)) else [pretraining]
+    return _encoder(given[0])[2] if given else default
+
+
+def _encoder(given):
+    """The autoencoder, whether it is frozen, and its activation."""
     frozen = isinstance(given, FrozenEstimator)
     encoder = given.estimator if frozen else given
     if not isinstance(encoder, SparseAutoencoder):
@@ -63,7 +70,11 @@ def _autoencoder(given, shape, activation):
         )
     if frozen:
         check_is_fitted(encoder)
-    own = encoder.activation_ if frozen else encoder.activation
+    return encoder, frozen, encoder.activation_ if frozen else encoder.activation
+
+
+def _autoencoder(given, shape, activation):
+    encoder, frozen, own = _encoder(given)
     if own != activation:
         raise ValueError(
             f"The hidden layers have activation={activation!r}, but an autoencoder of "

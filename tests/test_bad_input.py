@@ -750,8 +750,8 @@ def test_fitted_preprocessing_is_what_was_fitted():
 @each_estimator
 @pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
 def test_a_fit_does_not_go_on_with_another_activation(estimator, go_on):
-    estimator = fit(clone(estimator).set_params(solver="sgd", warm_start=True, beta=0))
-    estimator.set_params(activation="relu")
+    estimator = clone(estimator).set_params(solver="sgd", warm_start=True, beta=0)
+    fit(estimator.set_params(activation="tanh")).set_params(activation="relu")
     before = dict(vars(estimator))
     with pytest.raises(ValueError, match=r"not 'relu' and .*: keep them, or fit anew"):
         getattr(estimator, go_on)(X, y_for(estimator))

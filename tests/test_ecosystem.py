@@ -492,6 +492,43 @@ def test_warm_start_goes_on(estimator, solver):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("make", [classifier, regressor])
+@pytest.mark.parametrize(
+    ("params", "meant"),
+    [
+        ({}, "tanh"),
+        ({"solver": "cg"}, "tanh"),
+        ({"solver": "adam"}, "relu"),
+        ({"solver": "sgd"}, "relu"),
+        ({"solver": "sgd", "batch_size": 50}, "relu"),
+        ({"solver": "adam", "beta": 0.1}, "tanh"),
+        ({"pretraining": SparseAutoencoder(max_iter=2)}, "logistic"),
+        ({"solver": "adam", "pretraining": [SparseAutoencoder(activation="tanh")]}, "tanh"),
+    ],
+)
+def test_what_auto_means_for_the_activation(make, params, meant):
+    found = fit(make(**params))
+    named = fit(make(activation=meant, **params))
+    assert found.activation_ == meant
+    assert found.get_params()["activation"] == "auto"
+    assert_same_fit(found, named)
+
+
+def test_auto_is_the_activation_of_a_fitted_autoencoder():
+    encoder = SparseAutoencoder(5, activation="logistic", max_iter=2).fit(X)
+    encoder.set_params(activation="relu")  # counts from the next fit on
+    assert fit(classifier(pretraining=FrozenEstimator(encoder))).activation_ == "logistic"
+
+
+def test_a_fit_that_goes_on_keeps_what_auto_has_meant():
+    one = fit(classifier(solver="adam", warm_start=True))
+    assert fit(one.set_params(solver="lbfgs")).activation_ == "relu"
+    assert one.set_params(solver="sgd").partial_fit(X, LABELS).activation_ == "relu"
+    assert fit(one.set_params(solver="lbfgs", warm_start=False)).activation_ == "tanh"
+    one.set_params(solver="sgd").partial_fit(X, LABELS)
+    assert one.activation_ == "tanh"
+
+
 def test_warm_start_of_sgd_is_one_long_run():
     twice = sae(solver="sgd", max_iter=5, warm_start=True)
     twice.fit(X).fit(X)
@@ -577,7 +614,7 @@ def test_partial_fits_equal_a_fit_of_as_many_steps(estimator):
 
 
 def test_partial_fit_learns_classes_it_has_not_seen_yet():
-    estimator = classifier(solver="sgd", learning_rate=0.5)
+    estimator = classifier(solver="sgd", learning_rate=0.5, activation="tanh")
     estimator.partial_fit(X[:50], NAMES[:50], classes=np.unique(NAMES))
     assert estimator.classes_.tolist() == ["setosa", "versicolor", "virginica"]
     assert estimator.predict_proba(X).shape == (150, 3)

@@ -418,7 +418,7 @@ def objective_of(fitted, X, y=None, sample_weight=None):
     """The objective that was minimised, built by hand, and the fitted weights."""
     if y is not None:
         y = (y.reshape(len(y), -1) - fitted.target_offset_) / fitted.target_scale_
-    network = Network((X.shape[1], *(len(b) for b in fitted.intercepts_)), fitted.activation)
+    network = Network((X.shape[1], *(len(b) for b in fitted.intercepts_)), fitted.activation_)
     objective = Objective(
         network,
         Rows(X, y, sample_weight),
