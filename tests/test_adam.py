@@ -53,6 +53,7 @@ def test_a_batch_has_the_value_and_the_gradient_of_the_objective_on_its_rows(
     case, part_work, monkeypatch
 ):
     monkeypatch.setattr(engine, "PART_WORK", part_work)
+    monkeypatch.setattr(engine, "PART_ROWS", 1)
     objective, theta = make_objective(**case)
     batches = Batches(objective, 6, rng())
     assert (len(batches.parts) > 1) == (part_work == 20)
@@ -138,6 +139,7 @@ def test_files_are_mixed_by_blocks_and_every_row_is_taken_once(options, tmp_path
 
 def test_weights_choose_the_rows_and_threads_change_no_bit(monkeypatch):
     monkeypatch.setattr(engine, "PART_WORK", 100)
+    monkeypatch.setattr(engine, "PART_ROWS", 1)
     objective, theta = make_objective(weighted=True, beta=2.0)
     weights = objective.rows.sample_weight.copy()
     weights[::3] = 0
@@ -279,6 +281,7 @@ def test_epochs_are_so_many_that_steps_are():
 @pytest.mark.parametrize("solver", BY_STEPS)
 def test_limits_of_blas_and_fresh_fits_change_no_bit(solver, monkeypatch):
     monkeypatch.setattr(engine, "PART_WORK", 2**12)
+    monkeypatch.setattr(engine, "PART_ROWS", 1)
     digits = load_digits()
     fits = []
     for limit in (1, 2, 2):

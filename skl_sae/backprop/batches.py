@@ -21,9 +21,10 @@ from .penalties import weight_decay
 from .rows import Block
 from .threads import Helpers, share_out
 
-# Threads share the parts of a batch: their size in rows times weights, and the most of them. They
-# do not depend on the number of threads, so it does not change a bit of the result.
-PART_WORK, MOST_PARTS = 2**23, 8
+# Threads share the parts of a batch: their least size in rows times weights, their least number of
+# rows (each part has a gradient of its own, which is added to the others), and the most of them.
+# They do not depend on the number of threads, so it does not change a bit of the result.
+PART_WORK, PART_ROWS, MOST_PARTS = 2**25, 100, 8
 
 # A file is read in blocks in random order: their bytes, and how many are mixed at a time.
 FILE_BLOCK, MIXED_BLOCKS = 2**20, 64
@@ -100,7 +101,7 @@ class Batches:
         self.size = most = min(size, len(self.places))
         self.lams = np.broadcast_to(objective.lam, len(network.shapes)).tolist()
         self.loss = get_loss(objective.loss, objective.output_activation)
-        n_parts = int(np.clip(most * network.n_weights // PART_WORK, 1, min(MOST_PARTS, most)))
+        n_parts = min(most * network.n_weights // PART_WORK, most // PART_ROWS, MOST_PARTS) or 1
         self.parts = [Part.allocate(network, rows, ceil(most / n_parts)) for _ in range(n_parts)]
         n_helpers = min(rows.n_threads, n_parts) - 1
         self.helpers = Helpers(n_helpers) if n_helpers > 0 else None
