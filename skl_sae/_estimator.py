@@ -186,7 +186,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
             raise ValueError(
                 f"beta={self.beta} means a sparse code, which needs "
                 f"activation={' or '.join(map(repr, STEEPNESS))}, not {activation!r}; "
-                "set beta=0 or change the activation."
+                "set beta=0 or change the activation, with warm_start=False if the fit goes on."
             )
         if self.growing_samples is True and self.solver != "lbfgs":
             raise ValueError(

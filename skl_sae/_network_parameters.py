@@ -70,14 +70,15 @@ not decayed. λ is not divided by the number of rows; the same decay in
     "beta": SHARED["beta"]._replace(
         text="""\
 Weight β ≥ 0 of the sparsity penalty ([1]_) on every hidden layer. β > 0 needs
-``activation`` "logistic" or "tanh"."""
+the activation "logistic" or "tanh"; "auto" is then "tanh"."""
     ),
     "activation": Parameter(
         *choice(ACTIVATIONS, "auto"),
         """\
-Activation f of the hidden layers. "auto" is "relu" for the solvers "adam" and "sgd" with
-β = 0, and "tanh" otherwise. With ``pretraining`` it is the activation of the
-autoencoders, and a fit that goes on keeps the activation that it has.""",
+Activation f of the hidden layers. "auto" means, in this order: in a fit that goes on,
+the activation that it has; with ``pretraining``, that of the autoencoders; for the
+solvers "adam" and "sgd" with β = 0, "relu"; otherwise "tanh". So name one if you search
+over ``solver`` or ``beta``.""",
     ),
     "pretraining": Parameter(
         [BaseEstimator, list, tuple, None],

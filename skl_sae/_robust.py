@@ -1,6 +1,7 @@
 """Statistics of weighted rows with outliers: quantiles, scales, densities.
 
-They depend only on the ratios of the weights; equal rows count as one with the sum of theirs.
+They depend only on the ratios of the weights. Equal rows count as one with the sum of theirs,
+except in `Polygons`, where half a row at each knot counts less if there are more rows.
 """
 
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ SHRINKAGE = 0.01
 # Columns have a variance near one; a variance below this counts as this.
 FLOOR = 1e-12
 
-# The density of a column is linear between this many knots, from its least to its largest value.
+# The density of a column is linear between this many knots.
 KNOTS = 11
 
 # Added to the number of rows at each knot, so the density is positive everywhere.
 PRIOR_ROWS = 0.5
 
-# The share of the values at each end of a column that are cut before its scale is computed.
+# The share of the values at each end of a column that count neither for its scale nor for the
+# range of its density.
 CUT = 0.01
 
 
@@ -146,19 +148,19 @@ def _principal(D):
 
 @dataclass(frozen=True)
 class Polygons:
-    """A frequency polygon of each column: its density divided by its largest density.
+    """The density of each column divided by its largest density, linear between knots.
 
-    Unlike the bars of a histogram it has no steps (Scott 1985), so the rounding of a value near
-    an edge, in one unit or another, changes little.
+    Like a frequency polygon (Scott 1985) it has no steps, so the rounding of a value, in one
+    unit or another, changes little. Each row is divided between the two knots beside it.
 
     Attributes
     ----------
     low : ndarray of shape (n_columns,)
-        The least value of each column.
+        The first knot of each column.
     step : ndarray of shape (n_columns,)
         The distance of its knots.
     heights : ndarray of shape (n_columns, KNOTS + 2)
-        The heights at the knots. The first and the last knot lie outside of the values.
+        The heights at the knots, and before and after them, where no row counts.
     """
 
     low: np.ndarray
@@ -167,15 +169,19 @@ class Polygons:
 
     @classmethod
     def fit(cls, X, s):
-        """Each row counts at the two knots beside it, more at the nearer one."""
-        low, high = X.min(axis=0), X.max(axis=0)
-        step = np.where(high > low, (high - low) / (KNOTS - 1), 1)
+        """Fit to all values but the extreme ones; if the others are equal, to all."""
+        low, high = quantiles(X, s, CUT, 1 - CUT)
+        still = low == high
+        low[still], high[still] = X[:, still].min(axis=0), X[:, still].max(axis=0)
+        step = high / (KNOTS - 1) - low / (KNOTS - 1)
+        step = np.where(step > 0, step, 1)  # 0 if the column is constant, or by underflow
         flat = cls(low, step, np.zeros((X.shape[1], KNOTS + 2)))
         left, part = flat._places(X)
         count = partial(np.bincount, minlength=flat.heights.size)
         near, share = left.ravel(), (s / s.mean())[:, np.newaxis]
         rows = count(near, (share * (1 - part)).ravel()) + count(near + 1, (share * part).ravel())
         heights = rows.reshape(flat.heights.shape) + PRIOR_ROWS
+        heights[:, [0, -1]] = PRIOR_ROWS
         return cls(low, step, heights / heights.max(axis=1, keepdims=True))
 
     def rarity(self, X):

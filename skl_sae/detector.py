@@ -107,14 +107,15 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
       code does not explain. Both are squared Mahalanobis distances from the member's own rows,
       divided by the number of columns.
     - q₃, the rarity of its single values: the mean of -log(pⱼ(xⱼ) / max pⱼ) over the features,
-      times 8. The density pⱼ is a frequency polygon of the member's own rows with 11 knots
-      ([4]_, [5]_).
+      times 8. The density pⱼ of the member's own rows is linear between 11 knots, from the 1st
+      to the 99th percentile. Each row counts at the two knots beside it, and half a row is
+      added at every knot ([4]_, [5]_). Values far outside have the density of half a row.
 
     The score is the mean over the M members:
 
     .. math::
 
-        -\frac1M \sum_m \log(1 + q_{{m1}}(x) + q_{{m2}}(x) + q_{{m3}}(x)) .
+        -\frac1M \sum_m \log(1 + q_{m1}(x) + q_{m2}(x) + q_{m3}(x)) .
 
     A member does not score rows that it was fitted to. So the scores of training rows have
     the same distribution as the scores of new rows, and their quantiles are valid thresholds.
@@ -293,7 +294,8 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         -log(1 + q₁ + q₂ + q₃) in proportion to their terms. A squared distance Σⱼ dⱼ (P d)ⱼ has
         the terms dⱼ (P d)ⱼ.
 
-        For a residual, d = x - x̂ - μ, each term belongs to a feature.
+        For a residual, d = x - x̂ - μ, each term belongs to a feature. For the rarity, the term
+        of feature j is -8 log(pⱼ(xⱼ) / max pⱼ) / n_features.
 
         For a code, d = (a(x) - a(x₀)) + (a(x₀) - μ), where x₀ is the centre of the data. The
         first difference is s · (x - x₀) W, where s holds the slopes of the chords of the

@@ -70,6 +70,8 @@ def _encoder(given):
         )
     if frozen:
         check_is_fitted(encoder)
+    else:
+        encoder._validate_params()
     return encoder, frozen, encoder.activation_ if frozen else encoder.activation
 
 
@@ -78,7 +80,8 @@ def _autoencoder(given, shape, activation):
     if own != activation:
         raise ValueError(
             f"The hidden layers have activation={activation!r}, but an autoencoder of "
-            f"pretraining has {own!r}: set both to the same."
+            f"pretraining has {own!r}: set both to the same, with warm_start=False if the fit "
+            "goes on."
         )
     if not frozen:
         return clone(encoder).set_params(n_components=shape[1])

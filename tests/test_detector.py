@@ -50,13 +50,28 @@ def distance(rows, A, s=None):
     return found
 
 
+def knots_of(column):
+    """Eleven knots from the 1st to the 99th percentile, or over all if these are equal."""
+    low, high = np.sort(column)[[int(0.01 * len(column)), int(0.99 * len(column) + 1e-9)]]
+    if low == high:
+        low, high = column.min(), column.max()
+    step = (high - low) / 10 or 1
+    return low + step * np.arange(11), step
+
+
+def heights_of(column, share=1):
+    """How many rows count at each knot, and half a row."""
+    knots, step = knots_of(column)
+    near = np.maximum(1 - np.abs(column - knots[:, np.newaxis]) / step, 0)
+    return 0.5 + (share * near).sum(axis=1)
+
+
 def rarity(x, column):
-    """-log of the frequency polygon of a column at x, by loops, and 0 at the mode."""
-    knots = np.linspace(column.min(), column.max(), 11)
-    step = knots[1] - knots[0]
-    height = [0.5 + np.maximum(1 - np.abs(column - knot) / step, 0).sum() for knot in knots]
+    """-log of the density of a column at x, by loops, and 0 at the mode."""
+    knots, step = knots_of(column)
+    heights = heights_of(column)
     around = [knots[0] - step, *knots, knots[-1] + step]
-    return -np.log(np.interp(x, around, [0.5, *height, 0.5]) / max(height))
+    return -np.log(np.interp(x, around, [0.5, *heights, 0.5]) / max(heights))
 
 
 def test_the_score_is_what_its_docstring_says(fitted):
@@ -72,21 +87,29 @@ def test_the_score_is_what_its_docstring_says(fitted):
     np.testing.assert_allclose(fitted.score_samples(new), -total / 6, rtol=1e-7)
 
 
-def test_weights_of_values_are_repetitions():
-    s = RNG.integers(1, 4, size=len(X))
-    weighted, repeated = Polygons.fit(X, s), Polygons.fit(X, np.ones(len(X)) * 7)
-    assert (weighted.heights != repeated.heights).any()
-    share = s / s.mean()
-    for heights, column in zip(weighted.heights, X.T):
-        knots = np.linspace(column.min(), column.max(), 11)
+def test_polygons_depend_on_the_ratios_of_the_weights():
+    s = RNG.integers(1, 4, size=len(X)).astype(float)
+    weighted, uniform = Polygons.fit(X, s), Polygons.fit(X, np.ones(len(X)) * 7)
+    assert (weighted.heights != uniform.heights).any()
+    low, high = quantiles(X, s, 0.01, 0.99)
+    for j, (heights, column) in enumerate(zip(weighted.heights, X.T)):
+        knots = np.linspace(low[j], high[j], 11)
         near = np.maximum(1 - np.abs(column[:, np.newaxis] - knots) / (knots[1] - knots[0]), 0)
-        expected = share @ near + 0.5
+        expected = s / s.mean() @ near + 0.5
         np.testing.assert_allclose(heights[1:-1], expected / expected.max(), rtol=1e-9)
     np.testing.assert_array_equal(Polygons.fit(X, 8.0 * s).heights, weighted.heights)
 
 
 @pytest.mark.parametrize(
-    "column", [np.zeros(9), np.full(9, 1e100), np.r_[0, np.ones(8)], np.arange(9) * 1e-320]
+    "column",
+    [
+        np.zeros(9),
+        np.full(9, 1e100),
+        np.r_[0, np.ones(8)],
+        np.arange(9) * 1e-320,
+        np.r_[np.zeros(8), 5e-324],  # a tenth of its range is 0
+        np.r_[-1e99, np.zeros(7), 1e99],
+    ],
 )
 def test_rarity_of_columns_at_the_edges(column):
     values = Polygons.fit(column[:, np.newaxis], np.ones(9))
@@ -94,22 +117,18 @@ def test_rarity_of_columns_at_the_edges(column):
     assert np.isfinite(found).all()
     assert (found >= 0).all()
     assert found[:9].min() < 1
-    assert found[9:11].max() == pytest.approx(-np.log(0.5 / (0.5 + near_mode(column))), rel=1e-9)
+    assert found[9:11].max() == pytest.approx(-np.log(0.5 / max(heights_of(column))), rel=1e-9)
 
 
-def near_mode(column):
-    """How many rows the highest knot of a column counts."""
-    knots = np.linspace(column.min(), column.max(), 11)
-    step = knots[1] - knots[0] or 1
-    return max(np.maximum(1 - np.abs(column - knot) / step, 0).sum() for knot in knots)
-
-
-def test_a_rare_value_of_a_usual_size_is_odd():
-    """A column has two values, and a third between them, near its mean."""
+@pytest.mark.parametrize("extreme", [None, 20, 1e6])
+def test_a_rare_value_of_a_usual_size_is_odd(extreme):
+    """A column has two values, and a third between them, near its mean; two rows are extreme."""
     rng = np.random.default_rng(0)
     rows = np.column_stack([rng.choice([-1.0, 1.0], size=300), rng.normal(size=(300, 2))])
     odd = rows[:50].copy()
     odd[:, 0] = 0
+    if extreme is not None:
+        rows[[60, 70], 0] = -extreme, extreme
     ours = detector().fit(rows[50:])
     scores = ours.score_samples(np.vstack([rows[:50], odd]))
     assert roc_auc_score(np.repeat([1, 0], 50), scores) > 0.9

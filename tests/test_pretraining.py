@@ -248,3 +248,10 @@ def test_self_taught_learning_is_a_pipeline():
     pipe.fit(DIGITS[mine][:400], LABELS[mine][:400])
     assert pipe.score(DIGITS[mine][400:], LABELS[mine][400:]) > 0.9
     assert clone(pipe)[0].estimator is sae
+
+
+@pytest.mark.parametrize("bad", ["foo", None, ["tanh"]])
+def test_a_template_with_an_activation_that_does_not_exist_is_refused(bad):
+    net = MLPBackpropClassifier((3,), pretraining=SparseAutoencoder(activation=bad))
+    with pytest.raises(ValueError, match="'activation' parameter of SparseAutoencoder must be"):
+        net.fit(np.eye(4), [0, 1, 0, 1])

@@ -21,9 +21,9 @@ from .penalties import weight_decay
 from .rows import Block
 from .threads import Helpers, share_out
 
-# Threads share the parts of a batch: their least size in rows times weights, their least number of
-# rows (each part has a gradient of its own, which is added to the others), and the most of them.
-# They do not depend on the number of threads, so it does not change a bit of the result.
+# Threads share the parts of a batch. In the largest batch each part has at least so many rows
+# times weights, and so many rows, because it has a gradient of its own, which is added to the
+# others. There are at most so many parts. The number of threads does not change a bit.
 PART_WORK, PART_ROWS, MOST_PARTS = 2**25, 100, 8
 
 # A file is read in blocks in random order: their bytes, and how many are mixed at a time.
