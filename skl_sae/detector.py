@@ -45,8 +45,8 @@ AUTO_SAMPLES = 256
 # The weight of the single values beside code and residual; found by experiment.
 WEIGHT_OF_VALUES = 8
 
-# Scaled values are cut at this size, because their squares must not overflow.
-LARGEST = 1e100
+# Scaled values are cut at this size, because the quotient may overflow.
+LARGEST = 1e300
 
 PARAMETERS = {
     "n_estimators": Parameter([COUNT], "int", "Number of members, each an autoencoder."),
@@ -100,8 +100,10 @@ for any number.""",
 class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     r"""Anomaly detector: an ensemble of small sparse autoencoders.
 
-    Each member is a `SparseAutoencoder` with a linear decoder, fitted to a few rows of the
-    scaled data. It measures how unusual a row x is in three ways:
+    The columns are scaled to z, and extreme values are drawn in: 2 arsinh(z/2) is nearly z
+    for usual values and grows like a logarithm for large ones. Each member is a
+    `SparseAutoencoder` with a linear decoder, fitted to a few of these rows. It measures how
+    unusual a row x is in three ways:
 
     - q₁, the distance of its code a(x), and q₂, the distance of its residual x - x̂, which the
       code does not explain. Both are squared Mahalanobis distances from the member's own rows,
@@ -127,7 +129,8 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     Attributes
     ----------
     estimators_ : list of SparseAutoencoder
-        The fitted members. Their input is scaled rows, ``(X - center_) / scale_``.
+        The fitted members. Their input is ``2 * arcsinh(Z / 2)``, where
+        ``Z = (X - center_) / scale_``.
     estimators_samples_ : list of ndarray of shape (max_samples_,)
         Indices of the training rows that each member was fitted to.
     max_samples_ : int
@@ -401,7 +404,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
         block = _rows(X, rows)
         with np.errstate(over="ignore"):
             Z = block / self.scale_ - self.center_ / self.scale_
-        return np.clip(Z, -LARGEST, LARGEST), row_keys(block)
+        return 2 * np.arcsinh(np.clip(Z, -LARGEST, LARGEST) / 2), row_keys(block)
 
     def _mean(self, method, X, index=None):
         """The mean of ``method(member, rows)`` over the members that have not seen the row."""

@@ -50,6 +50,11 @@ def distance(rows, A, s=None):
     return found
 
 
+def scaled(fitted, rows):
+    """What the members see."""
+    return 2 * np.arcsinh((rows - fitted.center_) / fitted.scale_ / 2)
+
+
 def knots_of(column):
     """Eleven knots from the 1st to the 99th percentile, or over all if these are equal."""
     low, high = np.sort(column)[[int(0.01 * len(column)), int(0.99 * len(column) + 1e-9)]]
@@ -76,10 +81,10 @@ def rarity(x, column):
 
 def test_the_score_is_what_its_docstring_says(fitted):
     new = np.vstack([NEW, 3 * NEW[:10], X[:5] + 1e-9, 1e4 * NEW[:1]])
-    scale = (new - fitted.center_) / fitted.scale_
+    scale = scaled(fitted, new)
     total = np.zeros(len(new))
     for sae, rows in zip(fitted.estimators_, fitted.estimators_samples_):
-        seen = (X[rows] - fitted.center_) / fitted.scale_
+        seen = scaled(fitted, X[rows])
         residuals = scale - sae.predict(scale), seen - sae.predict(seen)
         of_values = [[rarity(x, column) for x, column in zip(row, seen.T)] for row in scale]
         q = distance(sae.transform(scale), sae.transform(seen)) + distance(*residuals)
@@ -192,8 +197,7 @@ def test_auto_is_the_fence_of_a_box_plot():
 
 
 def test_members_are_not_asked_about_rows_that_they_have_seen(fitted):
-    scaled = (X - fitted.center_) / fitted.scale_
-    own = np.array([member.score(scaled) for member in fitted._members])
+    own = np.array([member.score(scaled(fitted, X)) for member in fitted._members])
     unseen = np.ones(own.shape)
     for weights, rows in zip(unseen, fitted.estimators_samples_):
         weights[rows] = 0
