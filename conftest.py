@@ -1,6 +1,7 @@
 """For doctests: no windows, none that older versions of scikit-learn can't run, pages are slow."""
 
 import os
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -14,3 +15,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.suffix == ".rst":
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    """Figures that are left open add up in a process; matplotlib warns of more than twenty."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")

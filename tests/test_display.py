@@ -51,12 +51,6 @@ with warnings.catch_warnings():
     NET = MLPBackpropClassifier((7, 4), max_iter=20, random_state=0).fit(X, y)
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 def draw(display):
     """Everything is laid out and painted without a warning."""
     display.figure_.canvas.draw()
