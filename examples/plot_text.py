@@ -157,6 +157,6 @@ if folder := os.environ.get("SKL_SAE_PICTURES"):
 search = NearestNeighbors(n_neighbors=4, metric="cosine").fit(sae.transform(X))
 for i in range(5):
     found = search.kneighbors(sae.transform(X_test[[i]]), return_distance=False)[0]
-    print(f"{names[test[i]]}: {', '.join(names[train[found]])}")
+    print(names[test[i]], *names[train[found]], sep="\n    ")
 
 plt.show()
