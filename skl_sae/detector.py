@@ -78,8 +78,8 @@ a half and all of the number of features, at least 2 and at most 64.""",
         '"auto" or float',
         """\
 Share of the training rows that `predict` marks as anomalies. If the training rows are
-clean, it is the share of false alarms among new rows. "auto" sets the threshold at 1.5
-interquartile ranges below the lower quartile of the training scores, as in a box plot.""",
+clean, it is the share of false alarms among new rows. "auto" sets the threshold one
+interquartile range below the lower quartile of the training scores.""",
     ),
     "n_jobs": Parameter(
         [None, Integral],
@@ -394,7 +394,7 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
 
     def _threshold(self, scores, weights):
         lower, upper = quantiles(scores, weights, 0.25, 0.75)
-        threshold = lower - 1.5 * (upper - lower)
+        threshold = lower - (upper - lower)
         if self.contamination != "auto":
             (threshold,) = quantiles(scores, weights, self.contamination)
         return float(threshold - ROUNDING * (1 + abs(threshold)))

@@ -187,10 +187,10 @@ def test_contamination_is_the_share_of_the_training_rows(fitted):
     assert (fitted.fit_predict(X) == fitted.predict(X)).all()
 
 
-def test_auto_is_the_fence_of_a_box_plot():
+def test_auto_is_one_interquartile_range_below_the_quartile():
     fitted = detector().fit(X)
     scores = np.sort(fitted.score_samples(X))
-    assert fitted.offset_ == pytest.approx(2.5 * scores[75] - 1.5 * scores[225])
+    assert fitted.offset_ == pytest.approx(2 * scores[75] - scores[225])
     np.testing.assert_array_equal(
         fitted.predict(NEW), np.where(fitted.score_samples(NEW) < fitted.offset_, -1, 1)
     )
