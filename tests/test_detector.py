@@ -75,8 +75,8 @@ def rarity(x, column):
     """-log of the density of a column at x, by loops, and 0 at the mode."""
     knots, step = knots_of(column)
     heights = heights_of(column)
-    around = [knots[0] - step, *knots, knots[-1] + step]
-    return -np.log(np.interp(x, around, [0.5, *heights, 0.5]) / max(heights))
+    steps = (x - knots[0]) / step
+    return -np.log(np.interp(steps, np.arange(-1, 12), [0.5, *heights, 0.5]) / max(heights))
 
 
 def test_the_score_is_what_its_docstring_says(fitted):
@@ -114,15 +114,17 @@ def test_polygons_depend_on_the_ratios_of_the_weights():
         np.arange(9) * 1e-320,
         np.r_[np.zeros(8), 5e-324],  # a tenth of its range is 0
         np.r_[-1e99, np.zeros(7), 1e99],
+        np.r_[np.zeros(150), 1],  # equal but for the extreme values
     ],
 )
 def test_rarity_of_columns_at_the_edges(column):
-    values = Polygons.fit(column[:, np.newaxis], np.ones(9))
-    found = values.rarity(np.r_[column, -1e100, 1e100, 0.5][:, np.newaxis])
+    values = Polygons.fit(column[:, np.newaxis], np.ones(len(column)))
+    found = values.rarity(np.r_[column, 0.5, -1e100, 1e100][:, np.newaxis]).ravel()
     assert np.isfinite(found).all()
     assert (found >= 0).all()
-    assert found[:9].min() < 1
-    assert found[9:11].max() == pytest.approx(-np.log(0.5 / max(heights_of(column))), rel=1e-9)
+    expected = [rarity(x, column) for x in [*column, 0.5]]
+    np.testing.assert_allclose(found[:-2], expected, rtol=1e-9, atol=1e-12)
+    assert found[-2:].max() == pytest.approx(-np.log(0.5 / max(heights_of(column))), rel=1e-9)
 
 
 @pytest.mark.parametrize("extreme", [None, 20, 1e6])
