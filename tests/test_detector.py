@@ -75,7 +75,8 @@ def rarity(x, column):
     """-log of the density of a column at x, by loops, and 0 at the mode."""
     knots, step = knots_of(column)
     heights = heights_of(column)
-    steps = (x - knots[0]) / step
+    with np.errstate(over="ignore"):
+        steps = (x - knots[0]) / step
     return -np.log(np.interp(steps, np.arange(-1, 12), [0.5, *heights, 0.5]) / max(heights))
 
 
