@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import pytest
 
 from skl_sae.backprop.activations import ACTIVATIONS, STEEPNESS
 from skl_sae.backprop.losses import DECODERS, LOSSES
@@ -16,6 +17,11 @@ N_ROWS, N_FEATURES, N_OUTPUTS = 17, 5, 3
 # The losses that a classifier may have, and the outputs of a decoder with squared error.
 LABEL_LOSSES = [loss for loss, output in LOSSES if output == "logistic"]
 OUTPUTS = [output for loss, output in DECODERS if loss == "squared_error"]
+
+
+def when_slow(*values):
+    """Parameters for the slow tests only: more of the same kind as those that are left."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
 
 
 def make_objective(

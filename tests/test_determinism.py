@@ -15,6 +15,7 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
+from problems import when_slow
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -95,7 +96,7 @@ def expected():
     return all_bits(1)
 
 
-@pytest.mark.parametrize("n_threads", [2, 3, 5, 8])
+@pytest.mark.parametrize("n_threads", [3, *when_slow(2, 5, 8)])
 def test_any_number_of_threads(n_threads, expected):
     assert all_bits(n_threads) == expected
 
@@ -121,7 +122,7 @@ def test_a_fresh_process_with_any_number_of_threads(n_threads, expected):
     assert json.loads(found.stdout) == expected
 
 
-@pytest.mark.parametrize("limit", [1, 2, 8])
+@pytest.mark.parametrize("limit", [2, *when_slow(1, 8)])
 def test_any_limit_of_blas(limit, expected):
     with threadpool_limits(limit):
         assert all_bits() == expected

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
-from problems import LABEL_LOSSES
+from problems import LABEL_LOSSES, when_slow
 from scipy.sparse import csr_array, issparse
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -469,7 +469,7 @@ def test_number_of_threads_does_not_change_a_bit(estimator):
 
 @each_solver
 @each_estimator
-@pytest.mark.parametrize("batch_size", [None, 64])
+@pytest.mark.parametrize("batch_size", [None, *when_slow(64)])
 def test_random_state_fixes_every_bit(estimator, solver, batch_size):
     make = clone(estimator).set_params(solver=solver, batch_size=batch_size, n_init=2)
     first = fit(clone(make))

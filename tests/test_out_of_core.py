@@ -5,6 +5,7 @@ import tracemalloc
 import joblib
 import numpy as np
 import pytest
+from problems import when_slow
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
@@ -98,7 +99,7 @@ ESTIMATORS = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i8", "?", "f2", ">f4", "f4", "f8"])
+@pytest.mark.parametrize("dtype", ["u1", "f4", *when_slow("i8", "?", "f2", ">f4", "f8")])
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_any_type_of_number_has_the_bits_of_its_conversion(name, dtype):
     values = VALUES.astype(dtype)
@@ -118,7 +119,7 @@ def test_any_type_of_number_has_the_bits_of_its_conversion(name, dtype):
         assert one.score(values, y) == other.score(values.astype(precision), y)
 
 
-@pytest.mark.parametrize("how", ["load", "memmap", "joblib"])
+@pytest.mark.parametrize("how", ["memmap", *when_slow("load", "joblib")])
 @pytest.mark.parametrize("dtype", ["u1", "f4"])
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_a_file_has_the_bits_of_its_values(name, dtype, how, tmp_path):
