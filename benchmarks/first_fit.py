@@ -8,7 +8,7 @@ of the processor (one thread), J, how far J lies above that of a second fit with
 iterations and no tolerance, and the warnings of the first one. A fit is useless if its score
 is not 0.05 above that of the best constant, or if more than half of the units of a code stand
 still. All data are bundled with scikit-learn or generated. About twenty minutes on two cores,
-two with ``--no-long``.
+two with ``--no-long``. With ``--uncentred`` the solvers see the biases themselves.
 """
 
 import json
@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from shared import tables
 from shared.command import parser, settings, wanted
+from shared.coordinates import seen
 from shared.report import installed
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 
@@ -35,6 +36,7 @@ SLOW = {"hastie", "signs", "houses", "lower half of digits", "texture of tumours
 def parse():
     command = parser(__doc__, "only", "params", "jobs", "json")
     command.add_argument("--no-long", action="store_true", help="no fits of ten times the length")
+    command.add_argument("--uncentred", action="store_true", help="without centred coordinates")
     return command.parse_args()
 
 
@@ -67,16 +69,16 @@ def chosen(options):
             yield name, estimator.set_params(random_state=0, **own), data
 
 
-def measure(name, estimator, data, long):
+def measure(name, estimator, data, long, parts):
     """The figures of a fit."""
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as seen:
+    with threadpool_limits(1), seen(**parts), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         start = time.process_time()
         estimator.fit(*data)
         seconds = time.process_time() - start
         stds = estimator.transform(data[0]).std(axis=0)
         score, still = estimator.score(*data), int((stds < 1e-3).sum())
-        words = sorted({w.category.__name__ for w in seen})
+        words = sorted({w.category.__name__ for w in caught})
         collapsed = len(data) == 1 and 2 * still > len(stds)
         longer = long_fit(estimator, data) if long else None
     return {
@@ -140,7 +142,8 @@ def summary(rows, long):
 def main():
     options = parse()
     long, rows = not options.no_long, []
-    tasks = (delayed(measure)(*case, long) for case in chosen(options))
+    parts = {"origins": ()} if options.uncentred else {}
+    tasks = (delayed(measure)(*case, long, parts) for case in chosen(options))
     for row in Parallel(options.jobs, return_as="generator")(tasks):
         rows.append(row)
         print(line(row, long), flush=True)

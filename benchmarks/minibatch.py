@@ -1,6 +1,7 @@
 """Mini-batches: is the default adam as good as scikit-learn's, and how much sooner?
 
     python benchmarks/minibatch.py accuracy [--only NAME ...] [--params lam=1e-4 ...]
+    python benchmarks/minibatch.py units
     python benchmarks/minibatch.py epoch race autoencoder --data DIR [--threads 1]
 
 DIR holds ``fashion_mnist.npz`` and ``mnist10k.npz``; data that are missing are left out, and so is
@@ -10,8 +11,9 @@ five seeds. ``epoch``: seconds of an epoch of "sgd" and of scikit-learn's. ``rac
 the test accuracy that scikit-learn's adam has after 3, 6, 12 and 20 epochs, with its defaults or
 with ``learning_rate_init=3e-3, batch_size=500``, whichever is sooner. Ours and PyTorch's Adam run
 with the same schedule over 1, 2, 3, 5, 8, 12, 20 and 30 epochs; the first that is as good counts.
-``autoencoder``: a sparse autoencoder 784 → 196, seconds and J at some lengths. All of one
-comparison run in turn, on the same rows in float32.
+``autoencoder``: a sparse autoencoder 784 → 196, seconds and J at some lengths. ``units``: J of a
+sparse autoencoder of scikit-learn's digits after 100 epochs of Adam, with and without the units of
+the parameters, by step length. All of one comparison run in turn, on the same rows in float32.
 """
 
 import time
@@ -20,7 +22,7 @@ from itertools import chain
 from statistics import median
 
 import numpy as np
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_digits, make_classification
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
@@ -28,11 +30,13 @@ from threadpoolctl import threadpool_limits
 
 from shared import tables
 from shared.command import parser, settings, wanted
+from shared.coordinates import seen
 from shared.report import Section, installed, tell
 from skl_sae import MLPBackpropClassifier, SparseAutoencoder
 
 EPOCHS = (1, 2, 3, 5, 8, 12, 20, 30)
 THEIR_EPOCHS = (3, 6, 12, 20)
+STEPS = (0.003, 0.01, 0.03, 0.1)
 THEIRS = ({}, {"learning_rate_init": 3e-3, "batch_size": 500})
 SLOW = {"circles", "quantiles", "signs"}
 
@@ -236,7 +240,26 @@ def autoencoder(options):
         return
 
 
-SECTIONS = {"accuracy": accuracy, "epoch": epoch, "race": race, "autoencoder": autoencoder}
+def units(options):
+    X = (load_digits().data / 16).astype(np.float32)
+    adam = {"solver": "adam", "max_iter": 10 if options.quick else 100, "random_state": 0}
+    rows = []
+    for step in STEPS:
+        sae = SparseAutoencoder(**adam, learning_rate=step)
+        ours = sae.fit(X).loss_
+        with seen(unit=1.0):
+            rows.append({"step": step, "J, units": ours, "J, none": sae.fit(X).loss_})
+    lowest = SparseAutoencoder(random_state=0).fit(X).loss_
+    yield Section("Adam with and without the units", rows, f"L-BFGS: J {lowest:.3g}")
+
+
+SECTIONS = {
+    "accuracy": accuracy,
+    "epoch": epoch,
+    "race": race,
+    "autoencoder": autoencoder,
+    "units": units,
+}
 
 
 def main():

@@ -26,6 +26,7 @@ from skl_sae.backprop.rows import Rows
 NETWORKS = [(10_000, 2000, 0.01, 100), (2000, 20_000, 0.01, 100), (1000, 100_000, 0.001, 100)]
 EVALUATIONS = [(10_000, 20_000, 0.005, 50), (20_000, 50_000, 0.002, 100)]
 FITS = [(40_000, 5000, 0.005, 50)]
+DENSITIES = (0.05, 0.1, 0.2)
 MEMORY = (20_000, 50_000, 0.002, 100)
 LAM, BETA, RHO = 1e-5, 3.0, 0.05
 TORCH_BYTES = 2**30  # of the dense rows
@@ -163,6 +164,20 @@ def evaluations(options):
     yield Section("Linear autoencoders on CSR rows: an evaluation", rows, LINEAR_NOTE)
 
 
+def density(options):
+    """The four bare products, of CSR rows and of the same rows made dense."""
+    rows = []
+    for share in DENSITIES:
+        case = (10_000, 2000, share, 100)
+        X = rows_of(case, scale=options.scale)
+        calls = {"sparse": four_products(case, X), "dense": four_products(case, X.toarray())}
+        found = medians(calls, options.rounds)
+        ratio = found["sparse"] / found["dense"]
+        ms = {f"{name}, ms": 1e3 * t for name, t in found.items()}
+        rows.append({"rows": title(case)} | ms | {"sparse ÷ dense": ratio})
+    yield Section("Bare products: from which density on are dense ones faster?", rows)
+
+
 def fits(options):
     """Iterations of fits."""
     rows = []
@@ -271,6 +286,7 @@ def memory(options):
 
 SECTIONS = {
     "networks": networks,
+    "density": density,
     "evaluations": evaluations,
     "fits": fits,
     "torch": against_torch,
