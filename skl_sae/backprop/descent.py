@@ -246,6 +246,9 @@ class Nesterov:
 class Adam:
     """Steps of Adam (Kingma and Ba 2015), with the constants of the paper except for the rate.
 
+    The sums m = Σ a^k g and v = Σ b^k g² of the past gradients are kept without the factors
+    1 - a and 1 - b of the paper's means. The length of a step has them instead.
+
     Parameters
     ----------
     theta : ndarray of shape (n_params,)
@@ -253,37 +256,36 @@ class Adam:
     size : float
         The unit of the objective: ``EPSILON`` is a share of it.
     memory : tuple of (int, ndarray, ndarray) or None
-        The number of steps, the mean gradient and the mean squared gradient of the run that this
-        one continues.
+        The number of steps, m and v of the run that this one continues.
     """
 
-    MEAN, SQUARE, EPSILON = 0.9, 0.999, 1e-8
+    MEAN, SQUARE, EPSILON = 0.9, 0.999, 1e-8  # a, b, and the paper's third constant
     PIECE = 2**15  # parameters at a time, whose moments stay in the cache
 
     def __init__(self, theta, size, memory=None):
-        self.epsilon, self.scratch = self.EPSILON * size, np.empty_like(theta[: self.PIECE])
+        self.epsilon = self.EPSILON * size / np.sqrt(1 - self.SQUARE)
+        self.scratch = np.empty_like(theta[: self.PIECE])
         self.memory = _copied(memory or (0, np.zeros_like(theta), np.zeros_like(theta)))
 
     def __call__(self, theta, gradient, rate):
         """Take a step from theta, in place."""
-        n, mean, square = self.memory
-        self.memory = n + 1, mean, square
-        rate = float(rate * np.sqrt(1 - self.SQUARE ** (n + 1)) / (1 - self.MEAN ** (n + 1)))
+        n, sums, squares = self.memory
+        self.memory = n + 1, sums, squares
+        a, b = ((1 - base) / (1 - base ** (n + 1)) for base in (self.MEAN, self.SQUARE))
+        rate = float(rate * a / np.sqrt(b))
         for start in range(0, len(theta), self.PIECE):
             piece = slice(start, start + self.PIECE)
-            self._step(theta[piece], gradient[piece], mean[piece], square[piece], rate)
+            self._step(theta[piece], gradient[piece], sums[piece], squares[piece], rate)
 
-    def _step(self, theta, gradient, mean, square, rate):
+    def _step(self, theta, gradient, sums, squares, rate):
         step = self.scratch[: len(theta)]
-        mean *= self.MEAN
-        mean += np.multiply(gradient, 1 - self.MEAN, out=step)
-        square *= self.SQUARE
-        np.multiply(gradient, gradient, out=step)
-        step *= 1 - self.SQUARE
-        square += step
-        np.sqrt(square, out=step)
+        sums *= self.MEAN
+        sums += gradient
+        squares *= self.SQUARE
+        squares += np.multiply(gradient, gradient, out=step)
+        np.sqrt(squares, out=step)
         step += self.epsilon
-        np.divide(mean, step, out=step)
+        np.divide(sums, step, out=step)
         step *= rate
         theta -= step
 

@@ -79,12 +79,12 @@ def log_loss_softmax(Z, Y, scratch):
     """
     Z -= Z.max(axis=1, keepdims=True)
     per_row = -np.einsum("ij,ij->i", Z, Y)
-    top = np.expand_dims(Z.argmax(axis=1), 1)
+    top = np.arange(len(Z)), Z.argmax(axis=1)
     np.exp(Z, out=Z)
-    np.put_along_axis(Z, top, 0, axis=1)
+    Z[top] = 0
     others = Z.sum(axis=1)
     per_row += np.log1p(others)
-    np.put_along_axis(Z, top, 1, axis=1)
+    Z[top] = 1
     Z /= (1 + others)[:, np.newaxis]
     Z -= Y
     return per_row
