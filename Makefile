@@ -109,8 +109,9 @@ SDIST = skl_sae tests examples docs conftest.py Makefile README.md LICENSE SECUR
 # The tests that load every module of the wheel and of what it works with.
 PACKAGED = callbacks conformance display docs ecosystem onnx persistence security
 
-# Builds wheel and sdist, and runs tests of the sdist on the installed wheel, outside this folder's code.
-package:
+# Builds wheel and sdist, and runs tests of the sdist on the installed wheel, outside this folder's
+# code: PYTHONPATH comes before the paths of $(VENV), which lends what only the tests need.
+package: $(VENV)/.test
 	rm -rf dist build/package build/again .venv-package
 	$(PYTHON) -m venv .venv-package
 	.venv-package/$(SCRIPTS)/python -m pip install --quiet build twine $(TOOLS)
@@ -126,8 +127,10 @@ package:
 		sed -n "s,^\(.*dist-info/\)METADATA$$,\1$$name,p" build/wheel.txt; done) | sort | diff - build/wheel.txt
 	tar -xzf dist/*.tar.gz -C build/package --strip-components 1
 	rm -r build/package/skl_sae
-	.venv-package/$(SCRIPTS)/python -m pip install --quiet "$$(ls dist/*.whl)[test]" $(TOOLS)
-	cd build/package && ../../.venv-package/$(SCRIPTS)/python $(PYTEST) -m "not slow" -o testpaths=tests \
+	.venv-package/$(SCRIPTS)/python -m pip install --quiet dist/*.whl $(TOOLS)
+	cd build/package && export PYTHONPATH=$$(../../.venv-package/$(SCRIPTS)/python -c \
+		'import skl_sae, pathlib; print(pathlib.Path(skl_sae.__file__).parents[1])') && \
+		$(abspath $(BIN))/python $(PYTEST) -m "not slow" -o testpaths=tests \
 		$(PACKAGED:%=tests/test_%.py) --pyargs skl_sae
 
 # Known weaknesses of what the package and its extras install; needs the network.
