@@ -108,7 +108,7 @@ def warn_if_constant(estimator, objective, result):
         return False
     longer = "Increase max_iter; scale" if result.status == "finished" else "Scale"
     advice = _unfinished(estimator, result) or (
-        f"{longer} X, for example by StandardScaler{_less_decay(estimator)}; or y does not depend "
+        f"{longer} X, for example by StandardScaler{_less_decay(objective)}; or y does not depend "
         "on X."
     )
     warn(
@@ -119,10 +119,10 @@ def warn_if_constant(estimator, objective, result):
     return True
 
 
-def _less_decay(estimator):
-    largest = np.max(np.asarray(estimator.lam, dtype=float))
+def _less_decay(objective):
+    largest = np.max(objective.lam)
     less = [f"lam to {largest / 100:.0e}"] if largest > 0 else []
-    less += ["beta"] if estimator.beta > 0 else []
+    less += ["beta"] if objective.beta > 0 else []
     return f"; decrease {' and '.join(less)}" if less else ""
 
 

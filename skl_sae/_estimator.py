@@ -149,12 +149,13 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         self._refuse_pairs(network.activation)
         get_loss(loss, output_activation)  # raises if there is no such pair
         self._check_size(network.n_params)
+        rows = self._rows(X, Y, sample_weight)
         objective = Objective(
             network,
-            self._rows(X, Y, sample_weight),
+            rows,
             loss,
             output_activation,
-            lam=self._lams(network),
+            lam=self._lams(network, rows),
             beta=self.beta,
             rho=self.rho,
         )
@@ -176,7 +177,7 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
             sample_weight = sample_weight.astype(X.dtype)
         return Rows(X, Y, sample_weight, memory=2**20 * get_config()["working_memory"])
 
-    def _lams(self, network):
+    def _lams(self, network, rows):
         """The weight decay of all layers, or of each layer."""
         return self.lam
 

@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
 
-from ._compat import Interval
+from ._compat import Interval, StrOptions
 from ._parameters import COUNT, NOT_NEGATIVE, SHARED, Parameter, choice
 from .backprop.activations import ACTIVATIONS
 from .backprop.losses import LOSSES
@@ -59,13 +59,15 @@ every unit of y. False leaves y unchanged. A later `partial_fit` or warm start k
 first scale. Regression only.""",
     ),
     "lam": Parameter(
-        [NOT_NEGATIVE, "array-like"],
-        "float or array-like of shape (n_layers,)",
+        [NOT_NEGATIVE, "array-like", StrOptions({"auto"})],
+        '"auto", float or array-like of shape (n_layers,)',
         """\
 Weight decay λ ≥ 0: one value for all layers, or one for each layer from the first
 hidden layer to the output. ``(0, 0, 1e-4)`` decays the output layer alone. Biases are
-not decayed. λ is not divided by the number of rows; the same decay in
-`sklearn.neural_network.MLPClassifier` is ``alpha = n_samples * lam``.""",
+not decayed. "auto" means 0.005 for classification and 0.01 for regression. With more
+than 1,000 rows it is 5 or 10 divided by the number of rows, because many rows need less
+decay; ``lam_`` has the value. A λ that you give is not divided by the number of rows; the
+same decay in `sklearn.neural_network.MLPClassifier` is ``alpha = n_samples * lam``.""",
     ),
     "beta": SHARED["beta"]._replace(
         text="""\
@@ -171,6 +173,8 @@ n_outputs_ : int
     Number of units of the last layer.
 activation_ : str
     Activation of the hidden layers.
+lam_ : float or tuple of float
+    Weight decay λ of all layers, or of each layer.
 out_activation_ : {"softmax", "logistic", "tanh", "identity"}
     Activation of the last layer.
 transform_layer_ : int or None

@@ -47,6 +47,7 @@ class Labels:
     output_activation: str
 
     task = "classification"
+    auto_lam = 0.005  # chosen on a panel: benchmarks/defaults.py
 
     @staticmethod
     def loss_and_output(loss, output_activation):
@@ -203,6 +204,7 @@ class Reals:
     output_activation: str
 
     task = "regression"
+    auto_lam = 0.01
 
     @staticmethod
     def loss_and_output(loss, output_activation):

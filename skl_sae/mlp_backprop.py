@@ -30,6 +30,10 @@ from .backprop.rows import Rows
 from .backprop.solvers import Result
 from .pretraining import activation_of, autoencoders, pretrain
 
+# With more rows lam="auto" is in inverse proportion to their number: the sum of the losses then
+# has the same weight decay however many rows there are.
+MANY_ROWS = 1000
+
 # Fitted attributes of fits with validation rows.
 VALIDATED = ("validation_scores_", "validation_loss_curve_", "best_validation_score_")
 
@@ -79,7 +83,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         class_weight=None,
         scale_targets=True,
         activation="auto",
-        lam=5e-3,
+        lam="auto",
         beta=0.0,
         rho=0.05,
         pretraining=None,
@@ -456,7 +460,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def _warn_if_useless(self, objective, result):
         return warn_if_constant(self, objective, result)
 
-    def _lams(self, network):
+    def _lams(self, network, rows):
+        if isinstance(self.lam, str):  # "auto"
+            return KINDS[self.task].auto_lam * min(1, MANY_ROWS / rows.n_weighted)
         if isinstance(self.lam, Real):
             return self.lam
         n_layers, lams = len(network.shapes), np.asarray(self.lam, dtype=object)
@@ -531,6 +537,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         super()._store(objective, result, targets)
         sizes = objective.network.sizes
         self.task_, self.out_activation_ = targets.task, targets.output_activation
+        self.lam_ = objective.lam
         self.n_outputs_, self.n_layers_ = sizes[-1], len(sizes)
         self.transform_layer_ = self._transform_layer(len(sizes) - 2)
         lowest = float(min(result.loss_curve, default=result.value))

@@ -514,6 +514,22 @@ def test_what_auto_means_for_the_activation(make, params, meant):
     assert_same_fit(found, named)
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "adam"])
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_what_auto_means_for_the_weight_decay(make, solver):
+    """Rows without a weight do not count; equal rows count once where they are merged."""
+    few = 0.005 if make is classifier else 0.01
+    rows = np.random.default_rng(0).normal(size=(2000, 4))
+    y, s = np.sign(rows[:, 0]), np.repeat([1.0, 0.0], [1600, 400])
+    net = make(solver=solver, max_iter=1, lam="auto")
+    for n, expected in ((150, few), (1000, few), (2000, few / 2)):
+        assert clone(net).fit(rows[:n], y[:n]).lam_ == pytest.approx(expected)
+    weighted = clone(net).fit(rows, y, s)
+    assert weighted.lam_ == pytest.approx(few / 1.6)
+    named = clone(net).set_params(lam=weighted.lam_).fit(rows, y, s)
+    assert_same_fit(weighted, named)
+
+
 def test_auto_is_the_activation_of_a_fitted_autoencoder():
     encoder = SparseAutoencoder(5, activation="logistic", max_iter=2).fit(X)
     encoder.set_params(activation="relu")  # counts from the next fit on

@@ -28,7 +28,7 @@ def outputs(net, X):
 
 
 def loss_and_decay(net, X, codes):
-    decay = net.lam / 2 * sum((W**2).sum() for W in net.coefs_)
+    decay = net.lam_ / 2 * sum((W**2).sum() for W in net.coefs_)
     return ((outputs(net, X) - codes) ** 2).sum(axis=1).mean() / 2 + decay
 
 
