@@ -460,8 +460,9 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
 
     def _measure_codes(self, errors):
         """Measure squared errors from the codes, for sparse rows and a linear decoder."""
-        output = self.coefs_[1], self.intercepts_[1], self.mean_activation_
-        decoder = Decoder.of(*(part.astype(float) for part in output))
+        W, b, code = self.coefs_[1], self.intercepts_[1], self.mean_activation_
+        parts = W, b, code, np.zeros(len(b))  # rows are not centred
+        decoder = Decoder.of(*(part.astype(float) for part in parts))
 
         def measure(rows, block, code):
             errors[rows] = squared_errors(block, code, decoder)

@@ -12,6 +12,7 @@ from sklearn.base import clone
 
 from skl_sae import MLPBackpropClassifier, MLPBackpropRegressor, SparseAutoencoder
 from skl_sae.backprop import blocks, lean
+from skl_sae.backprop import objective as objectives
 from skl_sae.backprop.blocks import block_of, entries_of_row, share_and_block_size, stays_sparse
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
@@ -108,6 +109,36 @@ def test_in_single_precision_too(case):
     assert_equal_evaluations(with_rows(sparse, **changes), dense, point(dense, theta), 1e-5)
 
 
+@pytest.mark.parametrize("far", [0.0, 100.0], ids=["near zero", "far from zero"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", LEAN, ids=name)
+def test_wide_dense_rows_have_the_same_value_and_gradient(case, dtype, far, monkeypatch):
+    """The rows less their mean decide how exact they are."""
+    objective, theta = make_objective(**case)
+    X, s = (objective.rows.X + far).astype(dtype), objective.rows.sample_weight
+    dense = with_rows(objective, X=X, sample_weight=s if s is None else s.astype(dtype))
+    assert not dense._is_lean
+    theta = point(dense, theta) / (1 + far)
+    value, gradient = with_rows(dense, X=X.astype(float), sample_weight=s)(theta)
+    monkeypatch.setattr(objectives, "LEAN_FROM", 0)
+    monkeypatch.setattr(objectives, "MUCH_WIDER", 0)
+    wide = replace(dense)
+    assert wide._is_lean
+    found, of_wide = wide(theta)
+    rtol = (1e-12 if dtype == np.float64 else 1e-5) * (1 + far)
+    assert found == pytest.approx(value, rel=rtol)
+    assert_allclose(of_wide, gradient, rtol=0, atol=rtol * np.abs(gradient).max())
+
+
+def test_which_dense_rows_are_wide():
+    for n_features, n_units, expected in ((256, 64, True), (256, 65, False), (255, 10, False)):
+        network = Network((n_features, n_units, n_features))
+        objective = Objective(
+            network, Rows(np.zeros((2, n_features))), "squared_error", "identity"
+        )
+        assert objective._is_lean == expected
+
+
 @SMALL
 @pytest.mark.parametrize("case", LEAN[::3], ids=name)
 def test_any_number_of_threads_gives_the_same_bits(case):
@@ -188,9 +219,6 @@ def test_columns_by_entries(limits, weighted, monkeypatch):
         assert_allclose(one, other, rtol=1e-13, atol=1e-16)
     assert found.mean[2] == 0.1
     assert found.variance[2] == 0
-    weights = np.ones(40) if s is None else s
-    if limits is None:
-        assert found.squares == pytest.approx(weights @ (X**2).sum(axis=1), rel=1e-13)
 
 
 # -- which rows stay sparse, and in what blocks ------------------------------------------------

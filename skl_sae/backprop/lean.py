@@ -1,19 +1,20 @@
-r"""The linear decoder on sparse rows, without any array as large as the dense rows.
+r"""The linear decoder without any array as large as the rows, for sparse and for wide rows.
 
-Let a be the code of the last hidden layer, r a reference code near its mean, c = a - r and
-b' = b + r W. Then the output is c W + b', and the squared error is a sum of small products::
+Let a be the code of the last hidden layer, r a reference code near its mean, m the mean of the
+rows, c = a - r and b' = b + r W - m. Then the output less m is c W + b', and the squared error is
+a sum of small products::
 
-    Σ ‖c W + b' - x‖² = Σ ‖x‖² - 2 Σ (c·(x Wᵀ) + b'·x) + Σ ‖c W + b'‖²
-    Σ ‖c W + b'‖²     = tr(CᵀC W Wᵀ) + 2 (Σ c)·(W b') + n ‖b'‖²
-    dL/da             = δ Wᵀ = c (W Wᵀ) + W b' - x Wᵀ
-    dL/dW             = Aᵀδ,  Cᵀδ = CᵀC W + (Σ c)ᵀ b' - CᵀX,  Σ δ = (Σ c) W + n b' - Σ x
+    Σ ‖c W + b' - (x - m)‖² = Σ ‖x - m‖² - 2 Σ c·((x - m) Wᵀ) + Σ ‖c W + b'‖²
+    Σ ‖c W + b'‖²           = tr(CᵀC W Wᵀ) + 2 (Σ c)·(W b') + n ‖b'‖²
+    dL/da                   = δ Wᵀ = c (W Wᵀ) + W b' - (x - m) Wᵀ
+    dL/dW                   = Aᵀδ,  Cᵀδ = CᵀC W + (Σ c)ᵀ (b' + m) - CᵀX,  Σ δ = (Σ c) W + n b'
 
-So an evaluation costs the products X W₁, CᵀX, X Wᵀ and Xᵀ dJ/dZ, which use only the entries of
-X, and products of h × h. Tied weights need two of the four: X W₁ is X Wᵀ, and CᵀX is part of
-Xᵀ dJ/dZ.
+So an evaluation costs the products X W₁, CᵀX, X Wᵀ and Xᵀ dJ/dZ and products of h × h. On sparse
+rows the four use only the entries of X. On dense rows there is a fifth without this form. Tied
+weights need two of the four: X W₁ is X Wᵀ, and CᵀX is part of Xᵀ dJ/dZ.
 
 The gradient loses no digits, because the terms that cancel in it cancel in δ as well. The value
-loses digits if it is small beside Σ ‖x‖². Then `loss_sums` returns None, and δ is computed.
+loses digits if it is small beside Σ ‖x - m‖². Then `loss_sums` returns None, and δ is computed.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class LeanSums(NamedTuple):
     Attributes
     ----------
     fit : ndarray of shape ()
-        The sum of c·(x Wᵀ).
+        The sum of c·((x - m) Wᵀ).
     gradient : ndarray of shape (n,)
         The gradient by the weights and biases of the hidden layers.
     """
@@ -55,31 +56,35 @@ class Decoder(NamedTuple):
         Wᵀ row by row in memory, in the dtype of the rows.
     reference : ndarray of shape (n_units,)
         The reference code r, in the dtype of the rows.
+    mean : ndarray of shape (n_features,)
+        m, the mean of the rows.
     shifted : ndarray of shape (n_features,)
-        b' = b + r W.
-    square, offset : ndarray of shape (n_units, n_units), (n_units,)
-        W Wᵀ and W b'.
+        b' = b + r W - m.
+    square, offset, pulled : ndarray of shape (n_units, n_units), (n_units,), (n_units,)
+        W Wᵀ, W b' and W m.
     """
 
     W: np.ndarray
     transposed: np.ndarray
     reference: np.ndarray
+    mean: np.ndarray
     shifted: np.ndarray
     square: np.ndarray
     offset: np.ndarray
+    pulled: np.ndarray
 
     @classmethod
-    def of(cls, W, b, reference):
+    def of(cls, W, b, reference, mean):
         """The decoder with these weights and biases, which have the dtype of the rows."""
         transposed = np.ascontiguousarray(W.T)
         W = W.astype(float, copy=False)
-        shifted = b + reference @ W
-        return cls(W, transposed, reference, shifted, W @ W.T, W @ shifted)
+        shifted = b + reference @ W - mean
+        return cls(W, transposed, reference, mean, shifted, W @ W.T, W @ shifted, W @ mean)
 
     @property
     def of_codes(self):
         """The arrays that each block needs, in the dtype of the rows."""
-        parts = self.transposed, self.square, self.offset, self.reference
+        parts = self.transposed, self.square, self.offset, self.pulled, self.reference
         return [part.astype(self.reference.dtype, copy=False) for part in parts]
 
 
@@ -125,11 +130,12 @@ class LeanPass:
             `Decoder.of_codes`.
         """
         gradient = self.network.hidden.views(sums.gradient)
-        transposed, square, offset, reference = decoder
+        transposed, square, offset, pulled, reference = decoder
         for block in blocks:
             A, slopes, _ = kept_codes(self, block, coefs, intercepts)
             C = np.subtract(A[-1], reference, out=block.work.deltas[-1])
             XW = block.kept[2][0] if self.keeps == 3 else product(block.X, transposed, out=None)
+            XW = XW - pulled
             sums.fit[...] += block.weights @ np.einsum("ij,ij->i", C, XW).astype(float)
             delta = C @ square
             delta += offset
@@ -146,7 +152,7 @@ class LeanPass:
             backward(A[:-1], delta, coefs, push, gradient, slopes, block.work)
 
 
-def loss_sums(step, moments, sums, squares, total_weight, decoder):
+def loss_sums(step, moments, sums, spread, total_weight, decoder):
     """The loss and its gradient from the sums of both passes, or None if the loss cancels.
 
     Parameters
@@ -157,8 +163,8 @@ def loss_sums(step, moments, sums, squares, total_weight, decoder):
         Sums over all rows from the first pass.
     sums : LeanSums
         Sums over all rows from the last pass.
-    squares : float
-        The weighted sum of ‖x‖².
+    spread : float
+        The weighted sum of ‖x - m‖².
     total_weight : float
         The sum of the weights of the rows.
     decoder : Decoder
@@ -168,30 +174,25 @@ def loss_sums(step, moments, sums, squares, total_weight, decoder):
     -------
     LossSums or None
     """
-    code, columns, codes, _ = moments
-    shifted = decoder.shifted
-    decoded = np.vdot(codes, decoder.square), 2 * code @ decoder.offset
-    terms = (
-        squares,
-        -2 * (sums.fit + columns @ shifted),
-        *decoded,
-        total_weight * shifted @ shifted,
-    )
+    decoded = np.vdot(moments.code_code, decoder.square), 2 * moments.code @ decoder.offset
+    shifted = total_weight * decoder.shifted @ decoder.shifted
+    terms = spread, -2 * sums.fit, *decoded, shifted
     loss = sum(terms) / 2
     if not loss > CANCELLED * sum(map(abs, terms)):
         return None
     if step.solved:
         return LossSums(loss, sums.gradient, [], ())
     of_output = _output_gradient(moments, total_weight, decoder)
-    return LossSums(loss, _joined(step.network, sums.gradient, of_output, code), [], ())
+    return LossSums(loss, _joined(step.network, sums.gradient, of_output, moments.code), [], ())
 
 
 def _output_gradient(moments, total_weight, decoder):
     """dL/dW and dL/db. With tied weights CᵀX is missing, because the gradient has it already."""
-    code, columns, codes, crossed = moments
-    of_b = code @ decoder.W + total_weight * decoder.shifted - columns
+    code, _, codes, crossed = moments
+    of_b = code @ decoder.W + total_weight * decoder.shifted
     of_W = codes @ decoder.W
-    of_W += np.column_stack([code, decoder.reference]) @ np.stack([decoder.shifted, of_b])
+    of_both = np.stack([decoder.shifted + decoder.mean, of_b])
+    of_W += np.column_stack([code, decoder.reference]) @ of_both
     if crossed.size:
         of_W -= crossed
     return of_W, of_b

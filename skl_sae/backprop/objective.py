@@ -23,6 +23,9 @@ from .projection import solve_output
 from .rows import Rows
 from .start import best_constant, mean_inputs, power_of_two, start_biases
 
+# On dense rows `lean` is faster from this many features on, if each unit has so many of them.
+LEAN_FROM, MUCH_WIDER = 256, 4
+
 
 @dataclass(frozen=True, eq=False)
 class Objective:
@@ -275,17 +278,21 @@ class Objective:
             return None
         *coefs, W = coefs
         *intercepts, b = intercepts
-        decoder, step = Decoder.of(W, b, reference), LeanPass(self.network, self._keeps)
+        columns, step = self._columns, LeanPass(self.network, self._keeps)
+        decoder = Decoder.of(W, b, reference, columns.mean)
         sums = self.rows.sum(step, coefs, intercepts, push, decoder.of_codes)
-        squares, total_weight = self._columns.squares, self.rows.total_weight
-        return loss_sums(self._loss_pass, moments, sums, squares, total_weight, decoder)
+        total_weight = self.rows.total_weight
+        return loss_sums(self._loss_pass, moments, sums, columns.spread, total_weight, decoder)
 
     @property
     def _is_lean(self):
-        """Whether a linear decoder reconstructs sparse rows."""
+        """Whether a linear decoder reconstructs rows that are sparse or much wider than codes."""
         linear = (self.loss, self.output_activation) == ("squared_error", "identity")
-        shape = self.is_autoencoder and len(self.network.sizes) > 2
-        return linear and shape and self.rows.stay_sparse
+        if not (linear and self.is_autoencoder and len(self.network.sizes) > 2):
+            return False
+        *_, n_units, n_features = self.network.sizes
+        wide = n_features >= max(LEAN_FROM, MUCH_WIDER * n_units)
+        return wide or self.rows.stay_sparse
 
     @property
     def layout(self):

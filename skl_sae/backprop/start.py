@@ -45,9 +45,9 @@ class Columns(NamedTuple):
         return reduce(cls.joined, blocks)
 
     @property
-    def squares(self):
-        """The weighted sum of ‖x‖² over the rows."""
-        return self.weight * float((self.variance + self.mean**2).sum())
+    def spread(self):
+        """The weighted sum of ‖x - mean‖² over the rows."""
+        return self.weight * float(self.variance.sum())
 
     @classmethod
     def _of_block(cls, block, s):
