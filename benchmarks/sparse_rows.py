@@ -8,6 +8,9 @@ PyTorch is optional. It gets dense rows, since its sparse ones have no gradient 
 """
 
 import warnings
+from dataclasses import replace
+from functools import partial
+from unittest import mock
 
 import numpy as np
 from scipy.sparse import random_array
@@ -18,6 +21,7 @@ from shared.command import parser, wanted
 from shared.measure import fresh, in_turn, keep_to, kib, seconds
 from shared.report import Section, installed, tell
 from skl_sae import MLPBackpropClassifier, SparseAutoencoder
+from skl_sae.backprop import objective as objectives
 from skl_sae.backprop.network import Network
 from skl_sae.backprop.objective import Objective
 from skl_sae.backprop.rows import Rows
@@ -27,6 +31,8 @@ NETWORKS = [(10_000, 2000, 0.01, 100), (2000, 20_000, 0.01, 100), (1000, 100_000
 EVALUATIONS = [(10_000, 20_000, 0.005, 50), (20_000, 50_000, 0.002, 100)]
 FITS = [(40_000, 5000, 0.005, 50)]
 DENSITIES = (0.05, 0.1, 0.2)
+WIDE = [(10_000, 784, 50), (10_000, 2000, 100), (2000, 20_000, 100)]  # rows, columns, units
+KINDS = {"joint": {}, "solved": {"variable_projection": True}, "tied": {"tied": True}}
 MEMORY = (20_000, 50_000, 0.002, 100)
 LAM, BETA, RHO = 1e-5, 3.0, 0.05
 TORCH_BYTES = 2**30  # of the dense rows
@@ -148,12 +154,11 @@ def four_products(case, X):
 
 def evaluations(options):
     """Evaluations of linear autoencoders."""
-    kinds = {"joint": {}, "solved": {"variable_projection": True}, "tied": {"tied": True}}
     rows = []
     for case in [*EVALUATIONS, *FITS]:
         X = rows_of(case, scale=options.scale)
         calls = {"bare": four_products(case, X)}
-        for name, changes in kinds.items():
+        for name, changes in KINDS.items():
             objective, theta = objective_of(case, X, options, **changes)
             objective(theta)
             calls[name] = lambda f=objective, theta=theta: seconds(lambda: f(theta))
@@ -162,6 +167,32 @@ def evaluations(options):
         ratios = {f"{name} ÷ bare": t / bare for name, t in found.items()}
         rows.append({"rows": title(case), "four bare products, ms": 1e3 * bare} | ratios)
     yield Section("Linear autoencoders on CSR rows: an evaluation", rows, LINEAR_NOTE)
+
+
+def evaluation_from(n_features, objective, theta):
+    """Seconds of an evaluation, if sums of small products were used from so many features on."""
+    with mock.patch.object(objectives, "LEAN_FROM", n_features):
+        return seconds(lambda: objective(theta))
+
+
+def wide(options):
+    """Evaluations of linear autoencoders on dense rows, by sums of small products or by blocks."""
+    rows = []
+    for n_rows, n_columns, n_units in WIDE:
+        X = np.random.default_rng(0).random((n_rows // options.scale, n_columns), np.float32)
+        row = {"rows": f"{len(X):,} × {n_columns:,} → {n_units}"}
+        for name, changes in KINDS.items():
+            objective, theta = objective_of((0, 0, 0, n_units), X, options, **changes)
+            calls = {
+                "lean": partial(evaluation_from, 0, objective, theta),
+                "blocks": partial(evaluation_from, np.inf, replace(objective), theta),
+            }
+            for call in calls.values():
+                call()
+            found = medians(calls, options.rounds)
+            row[f"{name}, lean ÷ blocks"] = found["lean"] / found["blocks"]
+        rows.append(row)
+    yield Section("Linear autoencoders on wide dense rows: an evaluation", rows)
 
 
 def density(options):
@@ -288,6 +319,7 @@ SECTIONS = {
     "networks": networks,
     "density": density,
     "evaluations": evaluations,
+    "wide": wide,
     "fits": fits,
     "torch": against_torch,
     "memory": memory,
