@@ -90,7 +90,7 @@ def networks(options):
     for case in NETWORKS:
         X = rows_of(case, scale=options.scale)
         y = np.arange(X.shape[0]) % 10
-        common = {"hidden_layer_sizes": case[3:], "activation": "logistic", "max_iter": 8}
+        common = {"hidden_layer_sizes": case[3:], "activation": "logistic", "max_iter": 20}
         ours = MLPBackpropClassifier(**common, lam=LAM, growing_samples=False, random_state=0)
         theirs = Counting(**common, alpha=LAM * X.shape[0], solver="lbfgs", random_state=0)
         fits = {

@@ -162,18 +162,18 @@ class Labels:
             return (Z > 0).astype(int)
         return self.classes[label_index(Z)]
 
-    def probabilities(self, Z):
-        """Class probabilities and their logarithms; a tanh output a means (a + 1) / 2."""
+    def probabilities(self, Z, log=False):
+        """Class probabilities or their logarithms; a tanh output a means (a + 1) / 2."""
+        logistic, normalised = (log_expit, log_softmax) if log else (expit, softmax)
         Z = STEEPNESS.get(self.output_activation, 1) * Z
         if self.multilabel:
-            return expit(Z), log_expit(Z)
+            return logistic(Z)
         if Z.shape[1] == 1:
-            Z = np.hstack([-Z, Z])
-            return expit(Z), log_expit(Z)
+            return logistic(np.hstack([-Z, Z]))
         scores = Z if self.output_activation == "softmax" else log_expit(Z)
         with np.errstate(invalid="ignore"):  # inf - inf
             scores = no_nan(scores - scores.max(axis=1, keepdims=True))
-        return softmax(scores, axis=1), log_softmax(scores, axis=1)
+        return normalised(scores, axis=1)
 
     def score(self, y, prediction, sample_weight):
         """Accuracy."""

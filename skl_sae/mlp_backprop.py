@@ -265,7 +265,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             probability of one label.
         """
         Z = self._raw_output(X)
-        return self._targets.probabilities(Z)[0]
+        return self._targets.probabilities(Z)
 
     @available_if(_is_classification)
     @by_chunks
@@ -283,7 +283,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             Log-probabilities.
         """
         Z = self._raw_output(X)
-        P, log_P = self._targets.probabilities(Z)
+        P, log_P = (self._targets.probabilities(Z, log) for log in (False, True))
         return np.where(P > 0.5, np.log(np.maximum(P, 0.5)), log_P)
 
     @by_chunks
