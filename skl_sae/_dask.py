@@ -214,8 +214,6 @@ class ChunkedRows:
         """Number of rows, including those left out of a sample."""
         return len(self.X)
 
-    n_weighted = n_rows  # rows without weight included: they are not looked for
-
     @once
     def total_weight(self):
         """The sum of the weights of the rows that count."""

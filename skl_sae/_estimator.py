@@ -145,17 +145,16 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
             sample_weight = sample_weight / sample_weight.max()
         return X, Y, sample_weight
 
-    def _make_objective(self, network, X, Y, sample_weight, loss, output_activation):
+    def _make_objective(self, network, X, Y, sample_weight, loss, output_activation, lam):
         self._refuse_pairs(network.activation)
         get_loss(loss, output_activation)  # raises if there is no such pair
         self._check_size(network.n_params)
-        rows = self._rows(X, Y, sample_weight)
         objective = Objective(
             network,
-            rows,
+            self._rows(X, Y, sample_weight),
             loss,
             output_activation,
-            lam=self._lams(network, rows),
+            lam=lam,
             beta=self.beta,
             rho=self.rho,
         )
@@ -176,10 +175,6 @@ class BackpropEstimator(CallbackSupportMixin, VersionedEstimator):
         if sample_weight is not None:
             sample_weight = sample_weight.astype(X.dtype)
         return Rows(X, Y, sample_weight, memory=2**20 * get_config()["working_memory"])
-
-    def _lams(self, network, rows):
-        """The weight decay of all layers, or of each layer."""
-        return self.lam
 
     def _refuse_pairs(self, activation):
         """Refuse parameters that contradict each other."""

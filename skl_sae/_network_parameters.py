@@ -65,9 +65,11 @@ first scale. Regression only.""",
 Weight decay λ ≥ 0: one value for all layers, or one for each layer from the first
 hidden layer to the output. ``(0, 0, 1e-4)`` decays the output layer alone. Biases are
 not decayed. "auto" means 0.005 for classification and 0.01 for regression. With more
-than 1,000 rows it is 5 or 10 divided by the number of rows, because many rows need less
-decay; ``lam_`` has the value. A λ that you give is not divided by the number of rows; the
-same decay in `sklearn.neural_network.MLPClassifier` is ``alpha = n_samples * lam``.""",
+than 1,000 rows it is 5 or 10 divided by their number, because many rows need less decay;
+``lam_`` has the value. Only rows with a weight count. Up to 100,000 rows and 64 MiB equal
+rows count as one. In `partial_fit` the rows of the call count, so name a λ there. A λ
+that you give is not divided by the number of rows; the same decay in
+`sklearn.neural_network.MLPClassifier` is ``alpha = n_samples * lam``.""",
     ),
     "beta": SHARED["beta"]._replace(
         text="""\

@@ -4,6 +4,7 @@ import numpy as np
 
 from ._compat import check_sample_weight
 from ._dask import Chunks
+from ._equal_rows import merged
 from ._validation import check_weight_range, refuse_dates
 
 
@@ -32,3 +33,11 @@ def check_weights(sample_weight, X):
     if weights is None or isinstance(X, Chunks):
         return weights
     return (weights / weights.max()).astype(X.dtype)
+
+
+def n_different(X, Y=None, s=None):
+    """Number of rows with a weight; equal ones count once if there are few enough to merge."""
+    if isinstance(X, Chunks):
+        return len(X) if s is None else sum(s.each(np.count_nonzero))
+    X, _, s = merged(X, Y, s)
+    return X.shape[0] if s is None else np.count_nonzero(s)

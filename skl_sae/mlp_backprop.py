@@ -24,7 +24,7 @@ from ._targets import KINDS, Labels, Reals
 from ._tasks import without_callbacks
 from ._training import BY_STEPS, minimised
 from ._validation import is_dask, plain, refuse_dates
-from ._weights import exact_weights
+from ._weights import exact_weights, n_different
 from .backprop.network import Network
 from .backprop.rows import Rows
 from .backprop.solvers import Result
@@ -189,7 +189,7 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
         """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
 
         All steps have full length. Each call continues the call before: momentum and the
-        running means of "adam" are kept, in a pickle too.
+        moments of "adam" are kept, in a pickle too.
 
         Parameters
         ----------
@@ -417,8 +417,9 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
             raise ValueError("beta > 0 needs a sparse code, but there is no hidden layer.")
         self._transform_layer(len(hidden))  # raises if there is no such layer
         network = Network((X.shape[1], *hidden, Y.shape[1]), activation)
+        lam = self._lams(network, X, Y, sample_weight)
         objective = self._make_objective(
-            network, X, Y, sample_weight, loss, targets.output_activation
+            network, X, Y, sample_weight, loss, targets.output_activation, lam
         )
         if self.pretraining is not None:
             autoencoders(self.pretraining, network.sizes[:-1], activation)  # raises if bad
@@ -460,17 +461,17 @@ class MLPBackprop(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BackpropEst
     def _warn_if_useless(self, objective, result):
         return warn_if_constant(self, objective, result)
 
-    def _lams(self, network, rows):
+    def _lams(self, network, X, Y, sample_weight):
         if isinstance(self.lam, str):  # "auto"
-            return KINDS[self.task].auto_lam * min(1, MANY_ROWS / rows.n_weighted)
+            return KINDS[self.task].auto_lam * min(1, MANY_ROWS / n_different(X, Y, sample_weight))
         if isinstance(self.lam, Real):
-            return self.lam
+            return float(self.lam)
         n_layers, lams = len(network.shapes), np.asarray(self.lam, dtype=object)
         lams = [lams.item()] * n_layers if lams.ndim == 0 else lams.ravel().tolist()
         rule = Interval(Real, 0, None, closed="left")
         if len(lams) != n_layers or not all(map(rule.is_satisfied_by, lams)):
             raise ValueError(
-                "lam must be one number, or hold a number of at least 0 for each of the "
+                "lam must be 'auto', one number, or hold a number of at least 0 for each of the "
                 f"{n_layers} layers, the output layer included, not {self.lam!r}."
             )
         return tuple(float(lam) for lam in lams)

@@ -176,7 +176,7 @@ class MLPBackpropRegressor(RegressorMixin, MLPBackprop):
         """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
 
         All steps have full length. Each call continues the call before: momentum and the
-        running means of "adam" are kept, in a pickle too.
+        moments of "adam" are kept, in a pickle too.
 
         Parameters
         ----------

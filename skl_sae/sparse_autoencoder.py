@@ -224,7 +224,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
         """Take one epoch of mini-batches, or one step on all of X (solvers "adam" and "sgd").
 
         All steps have full length. Each call continues the call before: momentum and the
-        running means of "adam" are kept, in a pickle too.
+        moments of "adam" are kept, in a pickle too.
 
         Parameters
         ----------
@@ -387,6 +387,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Backp
             weights,
             self.loss,
             self.output_activation,
+            self.lam,
         )
         warn_out_of_range(X, "X", self.output_activation)
         return objective, None

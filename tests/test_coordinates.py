@@ -66,7 +66,8 @@ def test_without_origins_nothing_but_the_unit_changes():
     assert_array_equal(seen.of(theta), [0, 0.5, 0.5])
     assert_array_equal(seen.theta(seen.of(theta)), theta)
     gradient = np.ones(3)
-    assert_array_equal(seen.gradient(gradient.copy()), seen.unit)
+    assert_array_equal(seen.gradient(gradient), seen.unit)
+    assert_array_equal(gradient, 1)
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -517,13 +517,17 @@ def test_what_auto_means_for_the_activation(make, params, meant):
 @pytest.mark.parametrize("solver", ["lbfgs", "adam"])
 @pytest.mark.parametrize("make", [classifier, regressor])
 def test_what_auto_means_for_the_weight_decay(make, solver):
-    """Rows without a weight do not count; equal rows count once where they are merged."""
+    """Rows without a weight do not count, and equal rows count once."""
     few = 0.005 if make is classifier else 0.01
     rows = np.random.default_rng(0).normal(size=(2000, 4))
     y, s = np.sign(rows[:, 0]), np.repeat([1.0, 0.0], [1600, 400])
     net = make(solver=solver, max_iter=1, lam="auto")
     for n, expected in ((150, few), (1000, few), (2000, few / 2)):
         assert clone(net).fit(rows[:n], y[:n]).lam_ == pytest.approx(expected)
+    for early in (False, True):
+        again = clone(net).set_params(early_stopping=early)
+        again.fit(np.tile(rows, (2, 1)), np.tile(y, 2))
+        assert again.lam_ == pytest.approx(few / 2)
     weighted = clone(net).fit(rows, y, s)
     assert weighted.lam_ == pytest.approx(few / 1.6)
     named = clone(net).set_params(lam=weighted.lam_).fit(rows, y, s)

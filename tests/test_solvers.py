@@ -73,6 +73,24 @@ def test_finds_the_minimum_and_reports_truthfully(solver):
     assert seen == list(enumerate(found.loss_curve, start=1))
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_gradient_of_the_caller_is_not_changed(solver):
+    """It may be kept, or be read-only."""
+    gradient = np.array([1.0, -2.0, 3.0])
+    gradient.flags.writeable = False
+    options = {"learning_rate": 0.1} if solver in ("sgd", "adam") else {}
+    found = minimise(
+        lambda theta: (float(gradient @ theta), gradient),
+        np.zeros(3),
+        solver=solver,
+        max_iter=2,
+        tol=1e-3,
+        baseline=8.0,
+        **options,
+    )
+    assert found.value < 0
+
+
 @pytest.mark.parametrize("solver", [*SOLVERS, "mini-batches"])
 def test_every_iteration_is_told_of_after_its_evaluations(solver):
     counted, calls = Counter(rosenbrock), []

@@ -51,16 +51,14 @@ class Coordinates(NamedTuple):
         return theta
 
     def gradient(self, gradient):
-        """The gradient by the solver's vector, in place: dJ/dW - m dJ/db, in its units."""
+        """The gradient by the solver's vector: dJ/dW - m dJ/db, in its units."""
         ger = sger if gradient.dtype == np.float32 else dger
         for W, b, m in self._centred(gradient):
             if W.flags.c_contiguous:
                 ger(-1.0, b, m, a=W.T, overwrite_a=1)  # BLAS changes W itself
             else:
                 ger(-1.0, m, b, a=W, overwrite_a=1)
-        if np.ndim(self.unit):
-            gradient *= self.unit
-        return gradient
+        return gradient * self.unit
 
     def astype(self, dtype):
         """The same in another precision."""

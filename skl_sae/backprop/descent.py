@@ -263,7 +263,8 @@ class Adam:
     PIECE = 2**15  # parameters at a time, whose moments stay in the cache
 
     def __init__(self, theta, size, memory=None):
-        self.epsilon = self.EPSILON * size / np.sqrt(1 - self.SQUARE)
+        # a Python float, which keeps float32 arrays float32
+        self.epsilon = float(self.EPSILON * size / np.sqrt(1 - self.SQUARE))
         self.scratch = np.empty_like(theta[: self.PIECE])
         self.memory = _copied(memory or (0, np.zeros_like(theta), np.zeros_like(theta)))
 

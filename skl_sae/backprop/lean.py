@@ -135,7 +135,7 @@ class LeanPass:
             A, slopes, _ = kept_codes(self, block, coefs, intercepts)
             C = np.subtract(A[-1], reference, out=block.work.deltas[-1])
             XW = block.kept[2][0] if self.keeps == 3 else product(block.X, transposed, out=None)
-            XW = XW - pulled
+            XW = np.subtract(XW, pulled, out=None if self.keeps == 3 else XW)
             sums.fit[...] += block.weights @ np.einsum("ij,ij->i", C, XW).astype(float)
             delta = C @ square
             delta += offset

@@ -290,9 +290,15 @@ class Objective:
         linear = (self.loss, self.output_activation) == ("squared_error", "identity")
         if not (linear and self.is_autoencoder and len(self.network.sizes) > 2):
             return False
+        return self.rows.stay_sparse or self._is_wide
+
+    @property
+    def _is_wide(self):
+        """Whether `lean` saves products of dense rows, and no pass over them is added."""
         *_, n_units, n_features = self.network.sizes
         wide = n_features >= max(LEAN_FROM, MUCH_WIDER * n_units)
-        return wide or self.rows.stay_sparse
+        two_passes = self.beta > 0 or self.variable_projection or self.network.tied
+        return wide and two_passes and self.rows.keeps(self.network, 2 + self.network.tied)
 
     @property
     def layout(self):

@@ -1,8 +1,7 @@
 """The rows of a fit, samples of them, and sums over all of them.
 
 `Rows` lie in memory or in a file. Rows elsewhere (dask chunks) have the same interface: `sum` of a
-step over all rows, ``total_weight``, ``n_weighted``, ``samples``, ``columns``, ``first``, ``some``
-and ``keeps``.
+step over all rows, ``total_weight``, ``samples``, ``columns``, ``first``, ``some`` and ``keeps``.
 """
 
 from dataclasses import dataclass, replace
@@ -164,11 +163,6 @@ class Rows:
     def n_rows(self):
         """Number of rows that count."""
         return self.X.shape[0] if self.index is None else len(self.index)
-
-    @property
-    def n_weighted(self):
-        """Number of rows that count and have a weight."""
-        return self.n_rows if self.weights is None else np.count_nonzero(self.weights)
 
     @property
     def weights(self):
