@@ -34,6 +34,7 @@ exclude_patterns = ["_ext", "inventories"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 highlight_language = "none"  # of blocks that say nothing; examples with >>> are Python
+smartquotes = False  # most quotes are around values to type: default="auto"
 rst_prolog = ".. currentmodule:: skl_sae\n"
 html_math_renderer = "mathml"
 math_numfig = False
