@@ -5,6 +5,7 @@ It prints what is wrong and ends with an error, if
 - a line of code is wider than its column on a screen of 1280 pixels;
 - a link within the site leads nowhere, or `llms.txt` leaves out a page;
 - a picture has no alternative text;
+- a name that begins with an initial, such as D. P. Kingma, became a list;
 - a page has measured figures and names no command that measures them.
 """
 
@@ -36,14 +37,15 @@ NUMBER = re.compile(r"\s*[<>≈~−-]?\s*\d")  # at the beginning of a cell: 1.0
 class Page(HTMLParser):
     """What the checks need of a page: all its ids and links, and more of its article.
 
-    Attributes: ``ids``; ``links``; ``pictures``, each a source and a text; ``code``, each with
-    the width that it has room for; ``paragraphs``; ``tables``, each a list of cells; ``text``.
+    Attributes: ``ids``; ``links``; ``pictures``, each a source and a text; ``lettered``, how
+    many lists count with letters; ``code``, each with the width that it has room for;
+    ``paragraphs``; ``tables``, each a list of cells; ``text``.
     """
 
     def __init__(self, html):
         super().__init__()
         self.ids, self.links, self.pictures, self.code = set(), [], [], []
-        self.paragraphs, self.tables, self.text = [], [], ""
+        self.paragraphs, self.tables, self.text, self.lettered = [], [], "", 0
         self._open, self._kept = [], None  # tags and classes; the tag of `KEPT` and where it began
         self.feed(html)
 
@@ -64,6 +66,8 @@ class Page(HTMLParser):
     def _begin(self, tag):
         if tag == "table":
             self.tables.append([])
+        if tag == "ol" and "upper" in self._open[-1][1]:
+            self.lettered += 1
         if tag in KEPT and self._kept is None:
             self._kept = (tag, len(self.text))
 
@@ -104,6 +108,11 @@ def pictures_without_text(page):
     return (f"no alternative text: {source}" for source, text in page.pictures if not text)
 
 
+def names_as_lists(page):
+    """Names that begin with an initial: reStructuredText takes D. for the fourth of a list."""
+    return ["an initial became a list: continue the entry on a second line"] * page.lettered
+
+
 def figures_without_command(page):
     """Measured figures, in paragraphs and tables, on a page without a command."""
     if COMMAND.search(page.text):
@@ -142,7 +151,7 @@ def complaints(root):
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(root.rglob("*.html"))}
     names = {path: path.relative_to(root).as_posix() for path in pages}
     for path, page in pages.items():
-        found = [*broken_links(path, pages), *pictures_without_text(page)]
+        found = [*broken_links(path, pages), *pictures_without_text(page), *names_as_lists(page)]
         if not names[path].startswith("_"):  # the sources are for those who want all of them
             found += wide_lines(page)
         if not names[path].startswith(OF_CODE):

@@ -34,6 +34,7 @@ exclude_patterns = ["_ext", "inventories"]
 templates_path = ["_templates"]
 default_role = "py:obj"
 highlight_language = "none"  # of blocks that say nothing; examples with >>> are Python
+smartquotes = False  # most quotes are around values to type: default="auto"
 rst_prolog = ".. currentmodule:: skl_sae\n"
 html_math_renderer = "mathml"
 math_numfig = False
@@ -132,7 +133,22 @@ def escape_shapes(app, what, name, obj, options, lines):
     lines[:] = [re.sub(r"(of shape .*?\w)_(?=[,)])", r"\1\\_", line) for line in lines]
 
 
+def skip_fields(app, what, name, obj, skip, options):
+    """Leave out the fields of named tuples: the docstring of the class describes them."""
+    return True if (obj.__doc__ or "").startswith("Alias for field number") else None
+
+
+def plain_name(app, env, node, contnode):
+    """A name in single backticks without a page, such as a parameter's, is code like any other."""
+    if node.get("reftype") == "obj":
+        contnode["classes"] = []
+        return contnode
+    return None
+
+
 def setup(app):
     """Connect what is above."""
     app.connect("autodoc-process-docstring", escape_shapes, priority=400)  # before numpydoc
+    app.connect("autodoc-skip-member", skip_fields)
     app.connect("source-read", changes)
+    app.connect("missing-reference", plain_name, priority=900)  # after intersphinx

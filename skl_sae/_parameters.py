@@ -185,7 +185,8 @@ REFERENCES = """\
        progressive batching L-BFGS method for machine learning", ICML 2018.
 .. [6] G. Golub and V. Pereyra, "Separable nonlinear least squares: the variable
        projection method and its applications", Inverse Problems 19 (2), 2003.
-.. [7] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015."""
+.. [7] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization",
+       ICLR 2015."""
 
 
 def described(parameters, **parts):

@@ -168,10 +168,12 @@ class SparseAutoencoderDetector(OutlierMixin, VersionedEstimator):
     ----------
     .. [1] J. Chen, S. Sathe, C. Aggarwal and D. Turaga, "Outlier detection with
            autoencoder ensembles", SDM 2017.
-    .. [2] F. T. Liu, K. M. Ting and Z.-H. Zhou, "Isolation forest", ICDM 2008.
+    .. [2] F. T. Liu, K. M. Ting and Z.-H. Zhou, "Isolation forest",
+           ICDM 2008.
     .. [3] P. J. Rousseeuw and K. Van Driessen, "A fast algorithm for the minimum
            covariance determinant estimator", Technometrics 41 (3), 1999.
-    .. [4] M. Goldstein and A. Dengel, "Histogram-based outlier score (HBOS)", KI 2012.
+    .. [4] M. Goldstein and A. Dengel, "Histogram-based outlier score (HBOS)",
+           KI 2012.
     .. [5] D. W. Scott, "Frequency polygons: theory and application", Journal of the American
            Statistical Association 80 (390), 1985.
 

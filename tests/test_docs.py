@@ -119,6 +119,7 @@ def test_a_sound_page_passes_the_checks(tmp_path):
         ("#end", "#gone", "index.html: no such place: #gone"),
         ("#end", "index.html#gone", "index.html: no such place: index.html#gone"),
         ('alt="edges"', "", "index.html: no alternative text: a.png"),
+        ('<p id="end">', '<ol class="upperalpha"></ol><p id="end">', "index.html: an initial"),
         ("xx</b>", "xx</b>  yy", "index.html: 104 characters where 101 fit: x"),
         ("xx</pre>", "xxx</pre>", "index.html: 97 characters where 96 fit: x"),
     ],

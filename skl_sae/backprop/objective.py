@@ -1,4 +1,4 @@
-"""The objective J, which a fit minimises, as a function of theta alone.
+"""The objective J, which a fit minimises, as a function of theta alone::
 
     J(θ) = Σᵢ sᵢ L(yᵢ, zᵢ) / Σᵢ sᵢ  +  Σ_l λ_l/2 ‖W_l‖²_F  +  β Σⱼ KL(ρ ‖ ρ̂ⱼ)
     ρ̂ⱼ   = Σᵢ sᵢ aⱼ(xᵢ) / Σᵢ sᵢ
