@@ -2,7 +2,7 @@
 
     python benchmarks/minibatch.py accuracy [--data DIR] [--only NAME ...] [--params lam=1e-4 ...]
     python benchmarks/minibatch.py units
-    python benchmarks/minibatch.py epoch race autoencoder --data DIR [--threads 1]
+    python benchmarks/minibatch.py epoch race autoencoder combined --data DIR [--threads 1]
 
 DIR holds ``fashion_mnist.npz`` and ``mnist10k.npz``; data that are missing are left out, and so is
 PyTorch. ``accuracy``: mean test accuracy of ``MLPBackpropClassifier(solver="adam")`` and of
@@ -11,10 +11,11 @@ five seeds; with ``--data`` on the images too, once. ``epoch``: seconds of an ep
 scikit-learn's. ``race``: seconds until the test accuracy that scikit-learn's adam has after 3, 6,
 12 and 20 epochs, with its defaults or with ``learning_rate_init=3e-3, batch_size=500``, whichever
 is sooner. Ours and PyTorch's Adam run with the same schedule over 1, 2, 3, 5, 8, 12, 20 and 30
-epochs; the first that is as good counts. ``autoencoder``: a sparse autoencoder 784 → 196, seconds
-and J at some lengths. ``units``: J of a sparse autoencoder of scikit-learn's digits after 100
-epochs of Adam, with and without the units of the parameters, by step length. All of one comparison
-run in turn, on the same rows in float32.
+epochs; the first that is as good counts.
+``autoencoder``: a sparse autoencoder 784 → 196, seconds and J at some lengths. ``combined``: does
+Adam first and then L-BFGS beat either alone? ``units``: J of a sparse autoencoder of
+scikit-learn's digits after 100 epochs of Adam, with and without the units of the parameters, by
+step length. All of one comparison run in turn, on the same rows in float32.
 """
 
 import time
@@ -23,6 +24,7 @@ from itertools import chain
 from statistics import median
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.datasets import load_digits, make_classification
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
@@ -249,6 +251,40 @@ def autoencoder(options):
         return
 
 
+PLANS = {
+    "adam first": [("adam", 1), ("lbfgs", 50)],
+    "adam alone": [("adam", 3)],
+    "L-BFGS alone": [("lbfgs", 50), ("lbfgs", 100)],
+}
+
+
+def followed(model, plan, epochs, *data):
+    """J and seconds after each part of a plan, in which every fit goes on from the one before."""
+    model, seconds = clone(model).set_params(warm_start=True, random_state=0), 0.0
+    for solver, n in plan:
+        model.set_params(solver=solver, max_iter=n * epochs if solver == "adam" else n)
+        seconds += timed(model.fit, *data)[1]
+        yield solver, model.loss_, seconds
+
+
+def combined(options):
+    """Sparse autoencoders and classifiers of 6,000 images and of scikit-learn's digits."""
+    digits = load_digits()
+    sets = [
+        ("scikit-learn's digits", (digits.data / 16).astype(np.float32), digits.target, 50, 100)
+    ]
+    sets += [(name, X[:6000], y[:6000], 100, 15) for name, X, y, *_ in image_sets(options)]
+    rows = []
+    for name, X, y, n_units, epochs in sets:
+        net = MLPBackpropClassifier((n_units,), activation="tanh")
+        for model, data in ((SparseAutoencoder(n_units), (X,)), (net, (X, y))):
+            for plan, parts in PLANS.items():
+                for solver, value, seconds in followed(model, parts, epochs, *data):
+                    row = {"data": name, "model": type(model).__name__, "plan": plan}
+                    rows.append(row | {"after": solver, "J": value, "seconds": seconds})
+    yield Section("Adam first, then L-BFGS", rows)
+
+
 def units(options):
     X = (load_digits().data / 16).astype(np.float32)
     adam = {"solver": "adam", "max_iter": 10 if options.quick else 100, "random_state": 0}
@@ -267,6 +303,7 @@ SECTIONS = {
     "epoch": epoch,
     "race": race,
     "autoencoder": autoencoder,
+    "combined": combined,
     "units": units,
 }
 
